@@ -1,0 +1,46 @@
+"""The institution master in force: R03 filings as the registry every other room reads.
+
+Belongs here: the views `registry.institutions` (rows of the newest R03 in force) and `registry.reporters` (who files).
+Does not belong here: checks of R03 itself (its contract).
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+#: Letters of an insurer class and the word used in KPI tables.
+INSURER_TYPES = {"P": "property", "L": "life", "H": "health", "A": "pension", "M": "mutual"}
+
+
+class NoRegistryError(RuntimeError):
+    """There is no accepted institution master, so nobody's obligations are known."""
+
+
+def prepare_registry(con: duckdb.DuckDBPyConnection) -> None:
+    """Create or replace the registry views over the filed R03 rows."""
+    types = " ".join(f"WHEN '{letter}' THEN '{word}'" for letter, word in INSURER_TYPES.items())
+    con.execute(
+        f"""
+        CREATE OR REPLACE VIEW registry.institutions AS
+        SELECT r.org_code, r.parent_code, r.legal_code, r.name, r.alias, r.insurer_class, r.region_code, r.peer_group,
+            r.opened_on, r.closed_on, r.successor_code, r.valid_from, r.valid_to
+        FROM filed.r03 AS r
+        WHERE r.sys_to IS NULL AND r.filing_period = (SELECT max(filing_period) FROM filed.r03 WHERE sys_to IS NULL);
+        CREATE OR REPLACE VIEW registry.reporters AS
+        SELECT org_code, name, alias, insurer_class, CASE insurer_class {types} END AS insurer_type, peer_group,
+            opened_on, closed_on, successor_code
+        FROM registry.institutions AS i
+        WHERE NOT EXISTS (SELECT 1 FROM registry.institutions AS p WHERE p.org_code = i.parent_code)
+        QUALIFY row_number() OVER (PARTITION BY org_code ORDER BY valid_from DESC) = 1;
+        """
+    )
+
+
+def require_registry(con: duckdb.DuckDBPyConnection) -> None:
+    """Raise `NoRegistryError` when no R03 is in force: an operator's matter, nobody's filing is judged for it."""
+    row = con.execute("SELECT count(*) FROM registry.reporters").fetchone()
+    if not row or not row[0]:
+        raise NoRegistryError(
+            "no institution master (form R03) is in force, so it is not known who must file. Put the supervisor's R03 "
+            "file with its envelope into the inbox and run again; filings already received wait in the archive."
+        )

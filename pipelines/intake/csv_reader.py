@@ -1,0 +1,150 @@
+"""Read a CSV filing as text with row numbers (RFC 4180, comma, preamble tolerated, strict about its shape).
+
+Belongs here: CSV only. PyArrow reads (strict on the number of cells, quoted newlines allowed, one pass in C); rows
+of a wrong length come back with their row number instead of being padded or cut.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from pipelines.contracts.model import Form
+from pipelines.intake.encoding import Decoded, decode
+from pipelines.intake.faults import Fault
+from pipelines.intake.grid import MAX_PREAMBLE_LINES, Grid, locate_header, map_headers, text_table
+
+#: Faults of shape listed by row; the count of all of them is always told.
+_LISTED_ROWS = 20
+
+
+def read_csv(form: Form, data: bytes, declared_encoding: str | None) -> Grid:
+    """Read CSV bytes into a `Grid`; everything wrong with the file as a file is in `faults`, never raised."""
+    grid = Grid()
+    if not data.strip():
+        grid.faults.append(Fault("ENV-S01", "文件为空,没有表头", value=f"{len(data)} bytes"))
+        return grid
+    decoded = decode(data, declared_encoding)
+    if isinstance(decoded, Fault):
+        grid.faults.append(decoded)
+        return grid
+    grid.encoding = decoded.encoding
+    if decoded.data.count(b'"') % 2:
+        grid.faults.append(Fault("ENV-S01", "引号不成对:文件可能被截断", value="unbalanced quote"))
+        return grid
+    _read_body(form, grid, decoded)
+    return grid
+
+
+def _read_body(form: Form, grid: Grid, decoded: Decoded) -> None:
+    top = _first_records(decoded.data)
+    index = locate_header(form, [cells for cells, _ in top])
+    if index is None:
+        shown = " | ".join(cell for cell in top[0][0][:8]) if top else ""
+        grid.faults.append(
+            Fault(
+                "ENV-S01", f"前 {MAX_PREAMBLE_LINES} 行中没有找到报表 {form.code} 的表头", value=shown[:200]
+            )
+        )
+        return
+    cells, body_offset = top[index]
+    grid.header_row = index + 1
+    grid.headers, faults = map_headers(form, index + 1, cells)
+    grid.faults.extend(faults)
+    body = decoded.data[body_offset:]
+    names = [f"c{position}" for position in range(1, len(cells) + 1)]
+    table, wrong = _parse(body, names)
+    if table is None:
+        grid.faults.append(Fault("ENV-S01", wrong[0][2]))
+        return
+    # row.number counts records from 1 at the first body record; a person counts the lines above it too
+    for number, actual, _ in wrong[:_LISTED_ROWS]:
+        grid.faults.append(
+            Fault(
+                "ENV-S01",
+                f"第 {number + index + 1} 行有 {actual} 个单元格,表头有 {len(names)} 个",
+                number + index + 1,
+                None,
+                str(actual),
+                str(len(names)),
+            )
+        )
+    if len(wrong) > _LISTED_ROWS:
+        grid.faults.append(
+            Fault(
+                "ENV-S01",
+                f"共有 {len(wrong)} 行单元格数与表头不同,以上列出前 {_LISTED_ROWS} 行",
+                value=str(len(wrong)),
+            )
+        )
+    _fill(form, grid, table, len(wrong), index + 1)
+
+
+def _fill(form: Form, grid: Grid, table: pa.Table, wrong_rows: int, lines_above: int) -> None:
+    numbers = pa.array(range(lines_above + 1, lines_above + 1 + table.num_rows), pa.uint32())
+    filled = None
+    for name in table.column_names:
+        here = pc.is_valid(table[name])
+        filled = here if filled is None else pc.or_(filled, here)
+    if filled is not None and not pc.all(filled, min_count=0).as_py():
+        before = table.num_rows
+        table = table.filter(filled)
+        numbers = numbers.filter(filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled)
+        grid.blank_rows = before - table.num_rows
+    grid.rows_read = table.num_rows + wrong_rows
+    if not grid.faults:
+        columns = {h.column_name: table[f"c{h.position}"].combine_chunks() for h in grid.headers}
+        grid.table = text_table(form, columns, numbers)
+
+
+def _parse(body: bytes, names: list[str]) -> tuple[pa.Table | None, list[tuple[int, int, str]]]:
+    wrong: list[tuple[int, int, str]] = []
+
+    def keep_count(row: pacsv.InvalidRow) -> str:
+        wrong.append((row.number, row.actual_columns, row.text[:80]))
+        return "skip"
+
+    if not body.strip():
+        return pa.table({name: pa.array([], pa.string()) for name in names}), wrong
+    try:
+        table = pacsv.read_csv(
+            io.BytesIO(body),
+            read_options=pacsv.ReadOptions(
+                use_threads=False, column_names=names, block_size=max(len(body), 1 << 16)
+            ),
+            parse_options=pacsv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep_count
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        return None, [(0, 0, f"CSV 结构无法解析: {error}")]
+    return table, wrong
+
+
+def _first_records(data: bytes) -> list[tuple[list[str], int]]:
+    """The first records with the byte offset just behind each, so that the body can be parsed from there."""
+    records: list[tuple[list[str], int]] = []
+    lines = io.BytesIO(data)
+
+    def feed() -> str:
+        return lines.readline(1 << 20).decode("utf-8")
+
+    reader = csv.reader(iter(feed, ""), strict=False)
+    try:
+        for _ in range(MAX_PREAMBLE_LINES + 1):
+            cells = next(reader)
+            records.append((cells, lines.tell()))
+    except (StopIteration, csv.Error):
+        return records
+    return records

@@ -1,0 +1,229 @@
+"""Releases: a folder `vN/` with `warehouse.duckdb` and Parquet, written aside, renamed whole, then made `current`.
+
+Belongs here: the content of a release and the order of its acts. A release of the same inputs has the same Parquet
+bytes; a killed publication is completed by the next run. A version folder is never reused: readers hold it open.
+Does not belong here: KPI arithmetic, states of filings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.warehouse.connection import STORAGE_VERSION, transaction
+
+#: Public relations and the order of their rows; the interface BI tools rely on.
+PUBLIC_TABLES: dict[str, str] = {
+    "filing.submissions": "submission_id",
+    "filing.findings": "submission_id, rule_code, row_no NULLS FIRST, column_name NULLS FIRST, value NULLS FIRST",
+    "filing.obligations": "form, period, reporter_code",
+    "filing.verdicts": "submission_id, rule_code",
+    "registry.institutions": "org_code, valid_from",
+    "registry.reporters": "org_code",
+}
+_VERSION = re.compile(r"^v(\d+)$")
+#: Columns that would betray the order of arrival, which must not change a release.
+_INTERNAL = {"submission_no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A published release: its number, folder, and whether this call made it or found it current."""
+
+    release_no: int
+    path: Path
+    created: bool
+    reason: str
+
+    @property
+    def release_id(self) -> str:
+        """`vN`."""
+        return f"v{self.release_no}"
+
+
+def fingerprint(con: duckdb.DuckDBPyConnection, definition: str) -> str:
+    """What a release states is made of: every judged submission's content and state, the as-of moment, the rules, and
+    `definition` (hash of models, catalogue and code)."""
+    digest = hashlib.sha256(definition.encode())
+    rows = con.execute(
+        """
+        SELECT concat_ws('|', p.submission_id, p.content_key, s.state, s.sys_from, s.sys_to, s.ruleset_version)
+        FROM ledger.standing AS s JOIN ledger.parcel AS p USING (submission_no) ORDER BY 1"""
+    ).fetchall()
+    for (line,) in rows:
+        digest.update(line.encode() + b"\n")
+    as_of = con.execute("SELECT as_of FROM reference.run").fetchone()
+    digest.update(str(as_of[0] if as_of else None).encode())
+    return digest.hexdigest()
+
+
+def current_release(releases: Path) -> Release | None:
+    """The release `current` points at, or None before the first publication."""
+    link = releases / "current"
+    if not link.exists():
+        return None
+    match = _VERSION.match(link.resolve().name)
+    return Release(int(match[1]), link.resolve(), created=False, reason="current") if match else None
+
+
+def is_current(releases: Path, print_: str) -> Release | None:
+    """The current release when it states exactly what `print_` does, else None."""
+    release = current_release(releases)
+    if release is None or (release.path / "FINGERPRINT").read_text().strip() != print_:
+        return None
+    return release
+
+
+def publish(
+    con: duckdb.DuckDBPyConnection, releases: Path, *, print_: str, code_version: str, ruleset_version: str
+) -> Release:
+    """Freeze the build database's public relations as the next release and make it current.
+
+    Nothing is published twice: when a finished folder already states `print_`, only the switch is completed.
+    """
+    releases.mkdir(parents=True, exist_ok=True)
+    for stale in releases.glob(".building-*"):
+        shutil.rmtree(stale)
+    finished = _finished(releases)
+    if finished and (finished[-1][1] / "FINGERPRINT").read_text().strip() == print_:
+        number, path = finished[-1]
+        _remember(con, number, path)
+        changed = _switch(releases, path)
+        reason = "publication completed" if changed else "nothing has changed since"
+        return Release(number, path, created=changed, reason=reason)
+    number = finished[-1][0] + 1 if finished else 1
+    building = releases / f".building-{number}"
+    building.mkdir()
+    _write(con, building, number, print_, code_version, ruleset_version)
+    path = releases / f"v{number}"
+    os.replace(building, path)  # noqa: PTH105 - the folder appears whole or not at all
+    _sync_folder(releases)
+    _remember(con, number, path)
+    _switch(releases, path)
+    return Release(number, path, created=True, reason="new filings or definitions")
+
+
+def _finished(releases: Path) -> list[tuple[int, Path]]:
+    found = [(int(m[1]), path) for path in releases.iterdir() if (m := _VERSION.match(path.name))]
+    return sorted(found)
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection, folder: Path, number: int, print_: str, code_version: str, ruleset: str
+) -> None:
+    database = folder / "warehouse.duckdb"
+    kpi_tables = [
+        row[0]
+        for row in con.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'kpi' AND NOT internal "
+            "UNION SELECT view_name FROM duckdb_views() WHERE schema_name = 'kpi' AND NOT internal ORDER BY 1"
+        ).fetchall()
+    ]
+    con.execute(f"ATTACH '{_quoted(database)}' AS release_out (STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        con.execute("SET threads = 1")  # one writer thread: the same rows give the same Parquet bytes
+        for schema in ("kpi", "filing", "registry", "release"):
+            con.execute(f"CREATE SCHEMA release_out.{schema}")
+        parquet = folder / "parquet"
+        parquet.mkdir()
+        for table in kpi_tables:
+            columns = _columns(con, "kpi", table)
+            extra = f", 'v{number}' AS release_id" if table == "kpi_values" else ""
+            con.execute(
+                f"CREATE TABLE release_out.kpi.{table} AS SELECT {', '.join(columns)}{extra} "
+                f"FROM kpi.{table} ORDER BY ALL"
+            )
+            con.execute(
+                f"COPY (SELECT * FROM release_out.kpi.{table} ORDER BY ALL) "
+                f"TO '{_quoted(parquet / (table + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+        for name, order in PUBLIC_TABLES.items():
+            schema, table = name.split(".")
+            columns = _columns(con, schema, table)
+            con.execute(
+                f"CREATE TABLE release_out.{name} AS SELECT {', '.join(columns)} FROM {name} ORDER BY {order}"
+            )
+        con.execute(
+            """
+            CREATE TABLE release_out.release.release AS
+            SELECT ? AS release_id, ?::INTEGER AS release_no, ?::TIMESTAMP AS created_at,
+                (SELECT as_of FROM reference.run) AS as_of, ? AS fingerprint, ? AS code_version, ? AS ruleset_version,
+                (SELECT count(*) FROM ledger.standing) AS submissions,
+                (SELECT count(*) FROM ledger.standing WHERE sys_from IS NOT NULL AND sys_to IS NULL) AS in_force,
+                (SELECT count(*) FROM ledger.obligation) AS obligations,
+                (SELECT count(*) FROM ledger.obligation WHERE status IN ('missing', 'rejected'))
+                    AS obligations_unmet""",
+            [
+                f"v{number}",
+                number,
+                datetime.now(tz=UTC).replace(tzinfo=None, microsecond=0),
+                print_,
+                code_version,
+                ruleset,
+            ],
+        )
+    finally:
+        con.execute("RESET threads")
+        con.execute("DETACH release_out")
+    (folder / "FINGERPRINT").write_text(print_ + "\n")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            _sync(path)
+            path.chmod(0o444)
+
+
+def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+    return [row[0] for row in con.execute(f"DESCRIBE {schema}.{table}").fetchall() if row[0] not in _INTERNAL]
+
+
+def _remember(con: duckdb.DuckDBPyConnection, number: int, path: Path) -> None:
+    """Keep the published KPI values in the build database, once: the base of growth "as published"."""
+    known = con.execute(
+        "SELECT 1 FROM published.kpi_values WHERE release_no = ? LIMIT 1", [number]
+    ).fetchone()
+    if known:
+        return
+    columns = [name for name in _columns(con, "published", "kpi_values") if name != "release_no"]
+    with transaction(con):
+        con.execute(
+            f"INSERT INTO published.kpi_values (release_no, {', '.join(columns)}) SELECT ?, {', '.join(columns)} "
+            f"FROM read_parquet('{_quoted(path / 'parquet' / 'kpi_values.parquet')}')",
+            [number],
+        )
+
+
+def _switch(releases: Path, path: Path) -> bool:
+    """Point `current` at a release, atomically; False when it already does."""
+    link = releases / "current"
+    if link.is_symlink() and os.readlink(link) == path.name:  # noqa: PTH115 - the link's text, not its target
+        return False
+    fresh = releases / ".current-next"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(path.name)
+    os.replace(fresh, link)  # noqa: PTH105 - atomic over the existing link
+    _sync_folder(releases)
+    return True
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

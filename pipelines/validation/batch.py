@@ -1,0 +1,371 @@
+"""One batch of files of one form: read, judged as files, typed and marked in one pass, stored with findings.
+
+Belongs here: the path from archived bytes to `store.<form>`, `quarantine.<form>` and `ledger.finding` rows of the stages
+`read` and `rows`. A batch is one transaction and replaces whatever an earlier attempt left for its submissions.
+Does not belong here: rules that look at other rows or forms (`references`), states (`filing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from pipelines.contracts.model import Catalogue, Column, Form
+from pipelines.intake.archive import Archive
+from pipelines.intake.faults import Fault
+from pipelines.intake.grid import Grid
+from pipelines.intake.normalise import normalise
+from pipelines.intake.reading import read_parcel
+from pipelines.intake.xlsx_reader import XlsxLimits
+from pipelines.validation.marks import CLEAR_TEXT_PERSON, MarkPlan, compile_marks
+from pipelines.validation.structure import judge_file
+from pipelines.validation.suite import validate_marks
+from pipelines.warehouse.connection import transaction
+from pipelines.warehouse.schema import MARK_WORDS, insert_rows, store_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A parcel whose rows are still to be read."""
+
+    submission_no: int
+    archive_path: str
+    period: str
+    kind: str | None
+    declared_rows: int | None
+    declared_encoding: str | None
+    declared_sha256: str | None
+    sha256: str
+    byte_size: int
+
+
+def unread(con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | None) -> list[Unread]:
+    """Parcels of a form without a reading, in order of receipt; those refused at the pull are not to be read."""
+    rows = con.execute(
+        """
+        SELECT submission_no, archive_path, period, kind, declared_rows, declared_encoding, declared_sha256, sha256,
+            byte_size
+        FROM ledger.parcel AS p
+        WHERE form = ? AND (? IS NULL OR list_contains(?, period))
+            AND NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
+            AND NOT EXISTS (
+                SELECT 1 FROM ledger.finding AS f
+                WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code IN ('ENV-S01', 'ENV-S03'))
+        ORDER BY period, submission_no""",
+        [form.code, None if periods is None else 1, list(periods or [])],
+    ).fetchall()
+    return [Unread(*row) for row in rows]
+
+
+def batches(parcels: Sequence[Unread], max_bytes: int) -> list[list[Unread]]:
+    """Cut a list of parcels into batches of at most `max_bytes` of files, in order, at least one file each."""
+    cut: list[list[Unread]] = []
+    size = 0
+    for parcel in parcels:
+        if not cut or size + parcel.byte_size > max_bytes:
+            cut.append([])
+            size = 0
+        cut[-1].append(parcel)
+        size += parcel.byte_size
+    return cut
+
+
+def load_batch(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    form: Form,
+    parcels: Sequence[Unread],
+    archive: Archive,
+    limits: XlsxLimits,
+    *,
+    threads: int = 2,
+    evidence: Callable[[str], None] | None = None,
+) -> int:
+    """Read, check and store a batch; returns the rows read. `evidence` receives the GX result as JSON text."""
+    on_cover = _covered(con, parcels)
+
+    def read(parcel: Unread) -> Grid:
+        return read_parcel(
+            form,
+            archive.data(parcel.archive_path),
+            declared_encoding=parcel.declared_encoding,
+            on_cover=parcel.submission_no in on_cover,
+            limits=limits,
+        )
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        grids = list(pool.map(read, parcels))
+    faults: dict[int, list[Fault]] = {}
+    for parcel, grid in zip(parcels, grids, strict=True):
+        found = judge_file(
+            grid,
+            kind=parcel.kind,
+            declared_rows=parcel.declared_rows,
+            declared_sha256=parcel.declared_sha256,
+            sha256=parcel.sha256,
+        )
+        if found:
+            faults[parcel.submission_no] = found
+    clean = {p.submission_no: g for p, g in zip(parcels, grids, strict=True) if p.submission_no not in faults}
+    plan = compile_marks(catalogue, form)
+    with transaction(con):
+        _forget(con, form, [parcel.submission_no for parcel in parcels])
+        damages = _stage(con, form, clean)
+        for number, found in _disagreements(con, form).items():
+            faults.setdefault(number, []).extend(found)
+        stored = [number for number in clean if number not in faults]
+        _store(con, plan, stored)
+        _note_readings(con, catalogue, parcels, grids, set(stored))
+        _note_findings(con, plan, faults, damages, stored)
+        result = validate_marks(con, catalogue, plan)
+        for table in ("staged", "batch", "broken_rows"):
+            con.execute(f"DROP TABLE IF EXISTS {table}")
+    if evidence and result is not None:
+        evidence(result)
+    return sum(grid.rows_read for grid in grids)
+
+
+def _covered(con: duckdb.DuckDBPyConnection, parcels: Sequence[Unread]) -> set[int]:
+    """Submissions whose envelope stood on a cover sheet: the data sheet comes second there."""
+    rows = con.execute(
+        "SELECT submission_no FROM ledger.parcel WHERE on_cover AND submission_no IN (SELECT unnest(?))",
+        [[parcel.submission_no for parcel in parcels]],
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def _forget(con: duckdb.DuckDBPyConnection, form: Form, numbers: list[int]) -> None:
+    for table in (f"store.{form.table}", f"quarantine.{form.table}", "ledger.reading", "ledger.header"):
+        con.execute(f"DELETE FROM {table} WHERE submission_no IN (SELECT unnest(?))", [numbers])
+    con.execute(
+        "DELETE FROM ledger.finding WHERE stage IN ('read', 'rows') AND submission_no IN (SELECT unnest(?))",
+        [numbers],
+    )
+
+
+def _stage(con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]) -> pl.DataFrame:
+    """Put the text of all clean files into the temp table `staged`; returns the cells that were put right."""
+    tables = []
+    for number, grid in clean.items():
+        if grid.table is not None and grid.table.num_rows:
+            numbers = pa.array([number] * grid.table.num_rows, pa.uint32())
+            tables.append(grid.table.append_column("submission_no", numbers))
+    names = [*(column.name for column in form.columns)]
+    schema = pa.schema(
+        [*((name, pa.string()) for name in names), ("row_no", pa.uint32()), ("submission_no", pa.uint32())]
+    )
+    frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables) if tables else schema.empty_table()))
+    frame, damages = normalise(form, frame)
+    staged_frame = frame.to_arrow()
+    con.register("staged_frame", staged_frame)
+    con.execute("CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM staged_frame")
+    con.unregister("staged_frame")
+    con.execute("CREATE OR REPLACE TEMP TABLE batch (submission_no UINTEGER)")
+    insert_rows(con, "batch", [(number,) for number in clean])
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE batch AS
+        SELECT submission_no, p.period, p.reporter_code, p.period_start, p.period_end,
+            coalesce(p.signed_at, TIMESTAMP '9999-12-31') AS signed_at,
+            coalesce(p.signed_at, TIMESTAMP '9999-12-31')::DATE AS signed_on
+        FROM batch JOIN ledger.parcel AS p USING (submission_no)"""
+    )
+    return damages
+
+
+def _disagreements(con: duckdb.DuckDBPyConnection, form: Form) -> dict[int, list[Fault]]:
+    """Files whose rows name another period or reporter than the envelope, or whose sums differ from its totals."""
+    faults: dict[int, list[Fault]] = {}
+    for column, rule_code, label in (
+        ("period", "ENV-S03", "报告期"),
+        ("reporter_code", "ENV-S04", "报送机构"),
+    ):
+        rows = con.execute(
+            f"""
+            SELECT submission_no, count(*), min(s.{column}), any_value(b.{column}), min(s.row_no)
+            FROM staged AS s JOIN batch AS b USING (submission_no)
+            WHERE s.{column} <> b.{column} GROUP BY submission_no ORDER BY submission_no"""
+        ).fetchall()
+        for number, count, found, needed, first in rows:
+            faults.setdefault(number, []).append(
+                Fault(
+                    rule_code,
+                    f"{count} 行的{label}与信封不符(首见于第 {first} 行)",
+                    value=found,
+                    expected=needed,
+                )
+            )
+    for number, name, declared, actual in _control_totals(con, form):
+        faults.setdefault(number, []).append(
+            Fault("ENV-S02", f"{name} 合计 {declared}", value=f"{name} total {declared}", expected=actual)
+        )
+    return faults
+
+
+def _control_totals(con: duckdb.DuckDBPyConnection, form: Form) -> list[tuple[int, str, str, str]]:
+    """Declared totals that differ from the sum over the file's readable cells (unknown columns differ too)."""
+    summable = {c.name for c in form.columns if c.kind in ("integer", "decimal")}
+    declared = con.execute(
+        "SELECT DISTINCT column_name FROM ledger.control_total JOIN batch USING (submission_no) ORDER BY 1"
+    ).fetchall()
+    wrong: list[tuple[int, str, str, str]] = []
+    for (name,) in declared:
+        total = f"coalesce(sum(try_cast(s.{name} AS DECIMAL(38, 6))), 0)" if name in summable else "NULL"
+        column = f"s.{name}" if name in summable else "NULL"
+        wrong.extend(
+            con.execute(
+                f"""
+                SELECT t.submission_no, t.column_name, t.declared,
+                    coalesce(ledger.trim_zeros({total}), '无此列或不可合计')
+                FROM ledger.control_total AS t JOIN batch USING (submission_no)
+                LEFT JOIN staged AS s ON s.submission_no = t.submission_no AND {column} IS NOT NULL
+                WHERE t.column_name = ?
+                GROUP BY ALL HAVING coalesce({total} <> t.declared::DECIMAL(38, 6), true)
+                ORDER BY t.submission_no""",
+                [name],
+            ).fetchall()
+        )
+    return wrong
+
+
+def _store(con: duckdb.DuckDBPyConnection, plan: MarkPlan, stored: list[int]) -> None:
+    con.execute("DELETE FROM batch WHERE NOT list_contains(?, submission_no)", [stored])
+    names = ", ".join(name for name, _ in store_columns(plan.form))
+    con.execute(f"INSERT INTO store.{plan.form.table} ({names}) {plan.select('staged', 'batch')}")
+
+
+def _note_readings(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    parcels: Sequence[Unread],
+    grids: Sequence[Grid],
+    stored: set[int],
+) -> None:
+    readings: list[tuple[object, ...]] = []
+    headers: list[tuple[object, ...]] = []
+    for parcel, grid in zip(parcels, grids, strict=True):
+        number = parcel.submission_no
+        readings.append(
+            (
+                number,
+                grid.rows_read,
+                grid.blank_rows,
+                grid.encoding,
+                grid.sheet,
+                grid.header_row,
+                number in stored,
+                catalogue.ruleset_version,
+            )
+        )
+        headers.extend((number, h.column_name, h.header, h.position) for h in grid.headers)
+    insert_rows(con, "ledger.reading", readings)
+    if headers:
+        columns = list(zip(*headers, strict=True))
+        header_frame = pa.table(
+            {
+                "submission_no": pa.array(columns[0], pa.uint32()),
+                "column_name": columns[1],
+                "header": columns[2],
+                "position": pa.array(columns[3], pa.uint32()),
+            }
+        )
+        con.register("header_frame", header_frame)
+        con.execute("INSERT INTO ledger.header SELECT * FROM header_frame")
+        con.unregister("header_frame")
+
+
+def _note_findings(
+    con: duckdb.DuckDBPyConnection,
+    plan: MarkPlan,
+    faults: dict[int, list[Fault]],
+    damages: pl.DataFrame,
+    stored: list[int],
+) -> None:
+    insert_rows(
+        con,
+        "ledger.finding",
+        [
+            (number, f.rule_code, "read", f.row_no, f.column_name, f.value, f.expected, f.detail)
+            for number, found in faults.items()
+            for f in found
+        ],
+    )
+    personal = {column.name for column in plan.form.columns if column.personal}
+    if damages.height:
+        damage_frame = damages.filter(pl.col("submission_no").is_in(stored)).to_arrow()
+        con.register("damage_frame", damage_frame)
+        hidden = ", ".join(f"'{name}'" for name in sorted(personal)) or "''"
+        con.execute(
+            f"""
+            INSERT INTO ledger.finding
+            SELECT submission_no, 'GEN-I05', 'rows', row_no, column_name,
+                CASE WHEN column_name IN ({hidden}) THEN ledger.masked(filed) ELSE filed END,
+                CASE WHEN column_name IN ({hidden}) THEN ledger.masked(normalised) ELSE normalised END, NULL
+            FROM damage_frame"""
+        )
+        con.unregister("damage_frame")
+    _explode(con, plan, personal)
+
+
+def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, personal: set[str]) -> None:
+    """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
+    form = plan.form
+    any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
+    marks = ", ".join(f"t.broken_{word}" for word in range(MARK_WORDS))
+    typed = ", ".join(f"t.{column.name}" for column in form.columns)
+    filed = ", ".join(f"s.{column.name} AS {column.name}__filed" for column in form.columns)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE broken_rows AS
+        SELECT t.submission_no, t.row_no, {marks}, {typed}, {filed}, b.period_start, b.period_end, b.signed_at,
+            b.signed_on
+        FROM store.{form.table} AS t
+        JOIN batch AS b USING (submission_no)
+        JOIN staged AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no
+        WHERE {any_mark}"""
+    )
+    counts = con.execute(
+        "SELECT "
+        + (", ".join(f"count(*) FILTER ({c.fired})" for c in plan.checks) or "1")
+        + " FROM broken_rows"
+    ).fetchone()
+    fired = [check for check, count in zip(plan.checks, counts or (), strict=False) if count]
+    for check in fired:
+        shown = _shown(check.column, check.rule_code, personal)
+        con.execute(
+            f"""
+            INSERT INTO ledger.finding
+            SELECT submission_no, '{check.rule_code}', 'rows', row_no,
+                {f"'{check.column}'" if check.column else "NULL"},
+                {shown}, ({check.expected})::VARCHAR, NULL
+            FROM broken_rows WHERE {check.fired}"""
+        )
+    if form.quarantine_rows:
+        text = ", ".join(_screened(column) for column in form.columns)
+        con.execute(
+            f"INSERT INTO quarantine.{form.table} SELECT submission_no, row_no, {text} FROM broken_rows "
+            f"WHERE {plan.severity_fired('E')}"
+        )
+
+
+def _screened(column: Column) -> str:
+    """The filed text as it may be kept outside the archive: personal columns and clear identities masked."""
+    filed = f"{column.name}__filed"
+    if column.personal:
+        return f"ledger.masked({filed})"
+    if column.kind == "text":
+        return f"CASE WHEN regexp_matches({filed}, '{CLEAR_TEXT_PERSON}') THEN ledger.masked({filed}) ELSE {filed} END"
+    return filed
+
+
+def _shown(column: str | None, rule_code: str, personal: set[str]) -> str:
+    """The filed value as evidence; never a clear personal value."""
+    if column is None:
+        return "NULL"
+    hidden = column in personal or rule_code == "GEN-I04"
+    return f"ledger.masked({column}__filed)" if hidden else f"{column}__filed"

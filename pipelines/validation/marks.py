@@ -1,0 +1,302 @@
+"""Compile a form's contract into one pass: text in, typed columns and a bit per broken check out.
+
+Belongs here: the SQL of types, GEN-I01..I04 and row rules. One check = one rule on one column (GEN rules) or one rule
+(row rules); each has a bit in `broken_0..n`. A predicate that cannot be known (an operand is empty or unreadable)
+counts as holding: GEN-I01 reports the unreadable operand itself.
+Does not belong here: rules that need other rows (references, crossform), or wording of findings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pipelines.contracts.model import Catalogue, CodeList, Column, Form, Rule
+from pipelines.contracts.predicates import expand_given
+from pipelines.warehouse.schema import MARK_WORDS
+
+BITS_PER_WORD = 60
+EARLIEST_DATE = "1990-01-01"
+_NUMBER_LIMIT = "1000000000000"
+#: Text that looks like an identity number or a mobile phone (GEN-I04).
+CLEAR_TEXT_PERSON = (
+    r"(^|[^0-9])([1-9][0-9]{5}(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|1[3-9][0-9]{9})"
+    r"([^0-9]|$)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One bit of a row's marks: the rule, the column it blames, TRUE-when-broken SQL, and what was expected."""
+
+    bit: int
+    rule_code: str
+    severity: str
+    column: str | None
+    broken: str
+    expected: str
+
+    @property
+    def word(self) -> int:
+        """Index of the `broken_N` column that holds this check's bit."""
+        return self.bit // BITS_PER_WORD
+
+    @property
+    def mask(self) -> int:
+        """The bit within its word."""
+        return 1 << (self.bit % BITS_PER_WORD)
+
+    @property
+    def fired(self) -> str:
+        """SQL that is TRUE for a stored row which broke this check."""
+        return f"(broken_{self.word} & {self.mask}) <> 0"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPlan:
+    """The compiled pass of one form: its checks and the SELECT that types and marks staged text."""
+
+    form: Form
+    checks: tuple[Check, ...]
+    typed_columns: tuple[tuple[str, str], ...]
+
+    def rule_fired(self, rule_code: str) -> str:
+        """SQL that is TRUE for a stored row which broke any check of a rule."""
+        words: dict[int, int] = {}
+        for check in self.checks:
+            if check.rule_code == rule_code:
+                words[check.word] = words.get(check.word, 0) | check.mask
+        return " OR ".join(f"(broken_{w} & {m}) <> 0" for w, m in sorted(words.items())) or "false"
+
+    def severity_fired(self, severity: str) -> str:
+        """SQL that is TRUE for a stored row which broke any check of a severity."""
+        words: dict[int, int] = {}
+        for check in self.checks:
+            if check.severity == severity:
+                words[check.word] = words.get(check.word, 0) | check.mask
+        return " OR ".join(f"(broken_{w} & {m}) <> 0" for w, m in sorted(words.items())) or "false"
+
+    def select(self, staged: str, batch: str) -> str:
+        """SELECT giving `store.<form>` columns from staged text and the batch's per-submission constants.
+
+        `staged`: contract columns as VARCHAR, submission_no, row_no. `batch`: submission_no, period_start,
+        period_end, signed_at, signed_on.
+        """
+        typed = ",\n        ".join(f"{sql} AS {name}" for name, sql in self.typed_columns)
+        filed = ", ".join(f"s.{name} AS {name}__filed" for name, _ in self.typed_columns)
+        words = []
+        for word in range(MARK_WORDS):
+            terms = [
+                f"CASE WHEN {check.broken} THEN {check.mask}::UBIGINT ELSE 0::UBIGINT END"
+                for check in self.checks
+                if check.word == word
+            ]
+            words.append(f"({' | '.join(terms) if terms else '0::UBIGINT'}) AS broken_{word}")
+        names = ", ".join(name for name, _ in self.typed_columns)
+        return f"""
+    SELECT {names}, submission_no, row_no,
+        {(f",{chr(10)}        ").join(words)}
+    FROM (
+        SELECT
+        {typed},
+        {filed}, s.submission_no, s.row_no, b.period_start, b.period_end, b.signed_at, b.signed_on
+        FROM {staged} AS s JOIN {batch} AS b USING (submission_no)
+    )"""
+
+
+@lru_cache(maxsize=64)
+def _compile(form: Form, rules: tuple[Rule, ...], lists: tuple[CodeList, ...]) -> MarkPlan:
+    code_lists = {code_list.name: code_list for code_list in lists}
+    by_code = {rule.code: rule for rule in rules}
+    found: list[tuple[str, str, str | None, str, str]] = []
+    if "GEN-I01" in by_code:
+        found.extend(_gen_i01(form, column, code_lists, by_code["GEN-I01"]) for column in form.columns)
+    for code, build in (("GEN-I02", _gen_i02), ("GEN-I03", _gen_i03)):
+        if code in by_code:
+            for column in form.columns:
+                broken = build(column)
+                if broken is not None:
+                    found.append((code, by_code[code].severity, column.name, broken[0], broken[1]))
+    if "GEN-I04" in by_code:
+        texts = [column for column in form.columns if column.kind == "text"]
+        found.extend(
+            (
+                "GEN-I04",
+                by_code["GEN-I04"].severity,
+                column.name,
+                f"regexp_matches({column.name}__filed, '{CLEAR_TEXT_PERSON}')",
+                "NULL",
+            )
+            for column in texts
+        )
+    for rule in rules:
+        if rule.kind == "row" and rule.predicate:
+            predicate = expand_given(rule.predicate, _filed)
+            found.append(
+                (
+                    rule.code,
+                    rule.severity,
+                    rule.fields[0] if rule.fields else None,
+                    f"NOT coalesce(({predicate}), true)",
+                    expand_given(rule.expected, _filed) if rule.expected else "NULL",
+                )
+            )
+    if len(found) > MARK_WORDS * BITS_PER_WORD:
+        raise ValueError(
+            f"form {form.code} compiles to {len(found)} checks; marks hold {MARK_WORDS * BITS_PER_WORD}. "
+            "Raise warehouse.schema.MARK_WORDS and rebuild the build database."
+        )
+    checks = tuple(Check(bit, *parts) for bit, parts in enumerate(found))
+    typed = tuple(
+        (column.name, typed_sql(column, f"s.{column.name}", _values(column, code_lists)))
+        for column in form.columns
+    )
+    return MarkPlan(form, checks, typed)
+
+
+def compile_marks(catalogue: Catalogue, form: Form) -> MarkPlan:
+    """The compiled pass for a form under the catalogue's rules."""
+    rules = tuple(catalogue.rules_for(form))
+    names = {column.code_list for column in form.columns if column.code_list}
+    return _compile(form, rules, tuple(catalogue.code_lists[name] for name in sorted(names)))
+
+
+def typed_sql(column: Column, text: str, values: tuple[str, ...] = ()) -> str:
+    """SQL that reads filed text as the column's type, NULL when it is not exactly of that type (never rounded).
+
+    `values`: what an enum column may hold at any time; a value outside is unknown to every other rule.
+    """
+    if column.kind == "boolean":
+        return f"CASE {text} WHEN 'Y' THEN true WHEN 'N' THEN false END"
+    precision, scale = column.precision or 18, column.scale or 0
+    readable, value = {
+        "date": (f"length({text}) = 10", f"try_cast({text} AS DATE)"),
+        "timestamp": (f"length({text}) IN (10, 16, 19)", f"try_cast({text} AS TIMESTAMP)"),
+        "integer": (f"regexp_full_match({text}, '-?[0-9]{{1,18}}')", f"try_cast({text} AS BIGINT)"),
+        "decimal": (
+            f"regexp_full_match({text}, '-?[0-9]{{1,{precision - scale}}}(\\.[0-9]{{1,{scale}}})?')",
+            f"try_cast({text} AS DECIMAL({precision}, {scale}))",
+        ),
+        "hash": (f"regexp_full_match({text}, '[0-9a-fA-F]{{64}}')", text),
+        "code": (f"regexp_full_match({text}, '[0-9A-Z]{{{column.length}}}')", text),
+        "enum": (f"{text} IN ({', '.join(_quote(value) for value in values)})", text),
+    }.get(column.kind, ("", text))
+    return f"CASE WHEN {readable} THEN {value} END" if readable else value
+
+
+def _gen_i01(
+    form: Form, column: Column, code_lists: dict[str, CodeList], rule: Rule
+) -> tuple[str, str, str | None, str, str]:
+    """Filled when required; of its type, length, range and code list (valid on the event date)."""
+    filed, name = f"{column.name}__filed", column.name
+    expected = f"'{column.duckdb_type}'"
+    match column.kind:
+        case "text":
+            fits = f"length({filed}) <= {column.length}" if column.length else "true"
+            expected = f"'至多 {column.length} 个字符'"
+        case "code":
+            fits = f"{name} IS NOT NULL"
+            expected = f"'{column.length} 位代码(数字或大写字母)'"
+        case "hash":
+            fits = f"{name} IS NOT NULL"
+            expected = "'64 位十六进制散列'"
+        case "enum":
+            fits, expected = _membership(form, column, code_lists)
+        case "decimal":
+            # more decimals than allowed is GEN-I03's finding, so any plain number passes here
+            fits = f"regexp_full_match({filed}, '-?[0-9]+(\\.[0-9]+)?')"
+            expected = "'数字'"
+        case _:
+            fits = f"{name} IS NOT NULL"
+            expected = f"'{_FORMATS[column.kind]}'"
+    if column.minimum is not None:
+        fits += f" AND coalesce({name} >= {column.minimum}, true)"
+    if column.maximum is not None:
+        fits += f" AND coalesce({name} <= {column.maximum}, true)"
+    broken = f"({filed} IS NOT NULL AND NOT ({fits}))"
+    if column.required:
+        broken = f"({filed} IS NULL OR NOT ({fits}))"
+    if column.minimum is not None or column.maximum is not None:
+        expected = f"'{column.minimum if column.minimum is not None else ''} 至 {column.maximum or ''}'"
+    return (
+        rule.code,
+        rule.severity,
+        column.name,
+        broken,
+        f"CASE WHEN {filed} IS NULL THEN '必填' ELSE {expected} END",
+    )
+
+
+_FORMATS = {
+    "date": "日期 YYYY-MM-DD",
+    "timestamp": "时间 YYYY-MM-DD HH:MM:SS",
+    "integer": "整数",
+    "boolean": "Y | N",
+}
+
+
+def _values(column: Column, code_lists: dict[str, CodeList]) -> tuple[str, ...]:
+    if column.kind != "enum":
+        return ()
+    if column.code_list is None:
+        return column.values
+    return tuple(dict.fromkeys(entry.value for entry in code_lists[column.code_list].entries))
+
+
+def _membership(form: Form, column: Column, code_lists: dict[str, CodeList]) -> tuple[str, str]:
+    filed = f"{column.name}__filed"
+    if column.code_list is None:
+        values = ", ".join(_quote(value) for value in column.values)
+        return f"{filed} IN ({values})", _quote(" | ".join(column.values))
+    entries = code_lists[column.code_list].entries
+    event = f"coalesce({form.event_date}::DATE, period_end)" if form.event_date else "period_end"
+    always = [e.value for e in entries if e.valid_from is None and e.valid_to is None]
+    terms = [f"{filed} IN ({', '.join(_quote(v) for v in sorted(set(always)))})"] if always else []
+    for entry in entries:
+        if entry.valid_from is None and entry.valid_to is None:
+            continue
+        bounds = [f"{filed} = {_quote(entry.value)}"]
+        if entry.valid_from is not None:
+            bounds.append(f"{event} >= DATE '{entry.valid_from}'")
+        if entry.valid_to is not None:
+            bounds.append(f"{event} <= DATE '{entry.valid_to}'")
+        terms.append(f"({' AND '.join(bounds)})")
+    shown = " | ".join(dict.fromkeys(entry.value for entry in entries))
+    return f"({' OR '.join(terms)})", _quote(f"{column.code_list}: {shown}")
+
+
+def _gen_i02(column: Column) -> tuple[str, str] | None:
+    """Not before 1990, and not after the signature unless the column holds a date to come (a limit, a validity)."""
+    if column.kind not in ("date", "timestamp"):
+        return None
+    name = column.name
+    if column.may_be_future:
+        return f"coalesce({name} < DATE '{EARLIEST_DATE}', false)", f"'>= {EARLIEST_DATE}'"
+    return (
+        f"coalesce({name} < DATE '{EARLIEST_DATE}' OR {name}::DATE > signed_on, false)",
+        f"concat('{EARLIEST_DATE} - ', signed_on)",
+    )
+
+
+def _gen_i03(column: Column) -> tuple[str, str] | None:
+    """Amounts: at most the declared decimals, below 10^12 in size, not negative unless the column may be."""
+    if column.kind != "decimal":
+        return None
+    filed, name = f"{column.name}__filed", column.name
+    too_fine = f"(regexp_full_match({filed}, '-?[0-9]+\\.[0-9]+') AND {name} IS NULL)"
+    too_big = f"(regexp_full_match({filed}, '-?[0-9]{{13,}}(\\.[0-9]+)?') OR abs({name}) >= {_NUMBER_LIMIT})"
+    negative = f" OR {name} < 0" if column.non_negative else ""
+    sign = "非负" if column.non_negative else ""
+    return (
+        f"coalesce({too_fine} OR {too_big}{negative}, false)",
+        f"'{sign}金额,至多 {column.scale} 位小数,绝对值小于 1e12'",
+    )
+
+
+def _filed(column_name: str) -> str:
+    """The filed text of a column inside the pass."""
+    return f"{column_name}__filed"
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,279 @@
+"""Rules that need other rows: uniqueness, roll-up, other forms, other periods. Set-based SQL over stored rows.
+
+Belongs here: GEN-U01, GEN-U02, GEN-P01..P03 and the contracts' query rules, evaluated for the submissions in the temp
+table `checked`. References look at rows AS FILED in every readable file (quarantined rows exist too), so that one
+mistake never causes a second finding elsewhere; a rule whose counterpart form is not there is `not_run`, never passed.
+Does not belong here: one-row rules (`marks`), states (`filing`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from pipelines.contracts.model import Catalogue, Form, Rule
+from pipelines.validation.marks import compile_marks
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
+
+
+def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Create the relations that query rules read: `readable`, `rollup`, and who stands opposite whom (`counterpart`).
+
+    Needs the temp tables `checked` (submission_no) and `readable` (submission_no, form, reporter_code, period,
+    period_start, period_end, sequence_no, signed_at, kind, supersedes, rows_read).
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE rollup AS
+        WITH RECURSIVE chain AS (
+            SELECT org_code, org_code AS ancestor_code, parent_code, valid_from, valid_to
+            FROM registry.institutions
+            UNION
+            SELECT c.org_code, p.org_code, p.parent_code, greatest(c.valid_from, p.valid_from),
+                CASE WHEN c.valid_to IS NULL THEN p.valid_to WHEN p.valid_to IS NULL THEN c.valid_to
+                    ELSE least(c.valid_to, p.valid_to) END
+            FROM chain AS c JOIN registry.institutions AS p ON p.org_code = c.parent_code
+            WHERE p.org_code <> c.org_code AND coalesce(p.valid_to, DATE '9999-12-31') >= c.valid_from
+                AND coalesce(c.valid_to, DATE '9999-12-31') >= p.valid_from)
+        SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
+        -- the same reporter's filing of the same period (a month's quarter for quarterly forms) that was known when
+        -- this one was signed, else the first that came after; supervisor forms stand opposite everybody
+        CREATE OR REPLACE TEMP TABLE counterpart AS
+        SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
+        FROM checked JOIN readable AS s USING (submission_no)
+        JOIN reference.forms AS f ON f.side <> 'official'
+        JOIN readable AS g ON g.form = f.form AND g.form <> s.form
+            AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
+            AND g.period_start <= s.period_start AND g.period_end >= s.period_end
+        QUALIFY row_number() OVER (
+            PARTITION BY s.submission_no, g.form
+            ORDER BY g.signed_at <= s.signed_at DESC,
+                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
+                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1;
+        """
+    )
+    for form in catalogue.forms.values():
+        columns = ", ".join(f"r.{column.name}" for column in form.columns)
+        identity = (
+            "s.reporter_code AS filing_reporter, s.period AS filing_period, "
+            "s.period_start AS filing_period_start"
+        )
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP VIEW all_{form.table} AS
+            SELECT {columns}, r.submission_no, r.row_no, {identity}, s.period_start, s.period_end, s.sequence_no
+            FROM store.{form.table} AS r JOIN readable AS s USING (submission_no);
+            CREATE OR REPLACE TEMP VIEW self_{form.table} AS
+            SELECT {columns}, r.submission_no, r.row_no, {identity}, s.period_start, s.period_end, s.sequence_no
+            FROM store.{form.table} AS r JOIN readable AS s USING (submission_no)
+            WHERE r.submission_no IN (SELECT submission_no FROM checked);
+            CREATE OR REPLACE TEMP VIEW counterpart_{form.table} AS
+            SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
+            FROM counterpart AS c
+            JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
+            JOIN readable AS s ON s.submission_no = r.submission_no;
+            CREATE OR REPLACE TEMP VIEW submissions_{form.table} AS
+            SELECT s.submission_no, s.reporter_code AS filing_reporter, s.period AS filing_period, s.period_start,
+                s.period_end, s.signed_at, s.supersedes, s.kind, s.rows_read, s.sequence_no
+            FROM readable AS s
+            WHERE s.form = '{form.code}' AND s.submission_no IN (SELECT submission_no FROM checked);
+            """
+        )
+
+
+def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Write findings (stage `settle`) of every rule here whose outcome may decide a state, and all query rules."""
+    for form in catalogue.forms.values():
+        if not _any_checked(con, form):
+            continue
+        for rule in catalogue.rules_for(form):
+            if rule.kind == "query":
+                _run_query_rule(con, form, rule)
+            elif rule.code == "GEN-U01":
+                _key_unique(con, form, rule)
+            elif rule.code == "GEN-U02":
+                _rolls_up(con, form, rule)
+            elif rule.code == "GEN-P01":
+                _immutable(con, catalogue, form, rule)
+
+
+def check_advisory(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Write findings of the W rules that compare with what is in force: GEN-P02 (volume), GEN-P03 (restatement)."""
+    for form in catalogue.forms.values():
+        if not _any_checked(con, form):
+            continue
+        codes = {rule.code for rule in catalogue.rules_for(form)}
+        if "GEN-P02" in codes:
+            _volume(con, form)
+        if "GEN-P03" in codes:
+            _restates(con, form)
+
+
+def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Fill the temp table `unrun` (submission_no, rule_code, reason) for rules that could not be evaluated."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE unrun (submission_no UINTEGER, rule_code VARCHAR, reason VARCHAR)"
+    )
+    for form in catalogue.forms.values():
+        for rule in catalogue.rules_for(form):
+            if rule.kind == "not_evaluable":
+                con.execute(
+                    f"INSERT INTO unrun SELECT submission_no, ?, ? FROM submissions_{form.table}",
+                    [rule.code, rule.not_evaluable_reason or "not evaluable"],
+                )
+            for needed in rule.needs:
+                con.execute(
+                    f"""
+                    INSERT INTO unrun
+                    SELECT submission_no, ?, concat(?, ' of ', filing_period, ' has not been filed')
+                    FROM submissions_{form.table} AS s
+                    WHERE NOT EXISTS (
+                        SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = s.submission_no AND c.form = ?)""",
+                    [rule.code, needed, needed],
+                )
+
+
+def expand(query: str, form: Form) -> str:
+    """A contract query with its relation placeholders replaced by the relations of `prepare_relations`."""
+
+    def relation(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in ("self", "submissions"):
+            return f"{name}_{form.table}"
+        if name == "self.all":
+            return f"all_{form.table}"
+        if name == "rollup":
+            return "rollup"
+        if name == "working_days":
+            return "reference.working_days"
+        other, _, kind = name.partition(".")
+        return f"counterpart_{other.lower()}" if kind == "counterpart" else f"all_{other.lower()}"
+
+    return _PLACEHOLDER.sub(relation, query)
+
+
+def _any_checked(con: duckdb.DuckDBPyConnection, form: Form) -> bool:
+    return bool(con.execute(f"SELECT 1 FROM submissions_{form.table} LIMIT 1").fetchone())
+
+
+def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
+    absent = " AND ".join(
+        f"EXISTS (SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = q.submission_no AND c.form = '{needed}')"
+        for needed in rule.needs
+    )
+    column = f"'{rule.blamed_column}'" if rule.blamed_column else "NULL"
+    shown = "q.value"
+    if rule.blamed_column and form.column(rule.blamed_column).personal:
+        shown = "ledger.masked(q.value)"
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        SELECT DISTINCT q.submission_no, '{rule.code}', 'settle', q.row_no, {column}, {shown}, q.expected::VARCHAR, NULL
+        FROM ({expand(rule.query or "", form)}) AS q
+        {"WHERE " + absent if absent else ""}"""
+    )
+
+
+def _key_unique(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
+    key = ", ".join(form.key)
+    own = form.key[-1]
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {own}::VARCHAR, concat(copies, ' ×'), NULL
+        FROM (
+            SELECT submission_no, row_no, {own}, count(*) OVER (PARTITION BY submission_no, {key}) AS copies
+            FROM self_{form.table}
+            WHERE (submission_no, {key}) IN (
+                SELECT (submission_no, {key}) FROM self_{form.table}
+                WHERE {own} IS NOT NULL GROUP BY submission_no, {key} HAVING count(*) > 1))"""
+    )
+
+
+def _rolls_up(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
+    event = f"coalesce(s.{form.event_date}::DATE, s.period_end)" if form.event_date else "s.period_end"
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        SELECT s.submission_no, '{rule.code}', 'settle', s.row_no, 'org_code', s.org_code, s.filing_reporter, NULL
+        FROM self_{form.table} AS s
+        WHERE s.org_code IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM rollup AS r
+            WHERE r.org_code = s.org_code AND r.ancestor_code = s.filing_reporter AND r.valid_from <= {event}
+                AND coalesce(r.valid_to, DATE '9999-12-31') >= {event})"""
+    )
+
+
+def _immutable(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, form: Form, rule: Rule) -> None:
+    """A key filed before keeps its immutable columns; earlier rows that were themselves broken are no measure."""
+    sound = compile_marks(catalogue, form).severity_fired("E")
+    key = " AND ".join(f"e.{name} = s.{name}" for name in form.key)
+    for column in (c for c in form.columns if c.immutable and c.name not in form.key):
+        shown = "ledger.masked({})" if column.personal else "{}::VARCHAR"
+        con.execute(
+            f"""
+            INSERT INTO ledger.finding
+            SELECT s.submission_no, '{rule.code}', 'settle', s.row_no, '{column.name}',
+                {shown.format("s." + column.name)}, {shown.format("any_value(e." + column.name + ")")}, NULL
+            FROM self_{form.table} AS s
+            JOIN all_{form.table} AS e ON e.filing_reporter = s.filing_reporter AND {key}
+                AND (e.filing_period_start, e.sequence_no) < (s.filing_period_start, s.sequence_no)
+                AND e.{column.name} <> s.{column.name}
+            WHERE NOT EXISTS (
+                SELECT 1 FROM store.{form.table} AS b
+                WHERE b.submission_no = e.submission_no AND b.row_no = e.row_no AND ({sound}))
+            GROUP BY ALL"""
+        )
+
+
+def _volume(con: duckdb.DuckDBPyConnection, form: Form) -> None:
+    """Row count against the mean of up to six earlier periods in force, three at least: ±50 % and more than 20 rows."""
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        WITH earlier AS (
+            SELECT s.submission_no, s.rows_read, e.rows_read AS before,
+                row_number() OVER (PARTITION BY s.submission_no ORDER BY e.period_start DESC) AS back
+            FROM submissions_{form.table} AS s
+            JOIN in_force AS e ON e.form = '{form.code}' AND e.reporter_code = s.filing_reporter
+                AND e.period_start < s.period_start)
+        SELECT submission_no, 'GEN-P02', 'settle', NULL, NULL, any_value(rows_read)::VARCHAR,
+            round(avg(before::DECIMAL(18, 2)), 1)::VARCHAR, NULL
+        FROM earlier WHERE back <= 6
+        GROUP BY submission_no
+        HAVING count(*) >= 3 AND abs(any_value(rows_read) * count(*) - sum(before)) * 2 > sum(before)
+            AND abs(any_value(rows_read) * count(*) - sum(before)) > 20 * count(*)"""
+    )
+
+
+def _restates(con: duckdb.DuckDBPyConnection, form: Form) -> None:
+    """A resubmission whose rows differ from the accepted filing it replaces."""
+    own = ", ".join(column.name for column in form.columns if column.name != "updated_at")
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        WITH pairs AS (
+            SELECT s.submission_no, p.submission_no AS replaced_no, p.submission_id
+            FROM submissions_{form.table} AS s
+            JOIN ledger.parcel AS p ON p.submission_id = s.supersedes
+            JOIN accepted_before AS a ON a.submission_no = p.submission_no),
+        changed AS (
+            SELECT submission_no FROM (
+                (SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
+                    ON r.submission_no = p.submission_no
+                 EXCEPT ALL
+                 SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
+                    ON r.submission_no = p.replaced_no)
+                UNION ALL
+                (SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
+                    ON r.submission_no = p.replaced_no
+                 EXCEPT ALL
+                 SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
+                    ON r.submission_no = p.submission_no)))
+        SELECT submission_no, 'GEN-P03', 'settle', NULL, NULL, count(c.submission_no)::VARCHAR,
+            any_value(p.submission_id), NULL
+        FROM pairs AS p JOIN changed AS c USING (submission_no)
+        GROUP BY submission_no"""
+    )

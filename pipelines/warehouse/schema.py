@@ -1,0 +1,290 @@
+"""The build database's tables, made from contracts: ledger, store, reference, and the public views over them.
+
+Belongs here: DDL only. A form's table follows its contract; when a contract gains a column the table gains it.
+Does not belong here: filling these tables.
+
+Schemas
+    ledger     facts of the filing lifecycle: parcels received, readings, findings, standings, obligations
+    store      `store.<form>`: every typed row of every readable submission, one table a form
+    quarantine `quarantine.<form>`: the filed text of rows that an E finding keeps out
+    filed      `filed.<form>`: views of accepted rows, with submission and knowledge time (sys_from, sys_to)
+    filing     public views: submissions, findings, obligations, verdicts
+    registry   institutions in force, and who rolls up to whom
+    reference  rules, code lists, forms, working days, the run's as-of moment
+    published  KPI values of earlier releases (base of growth "as published")
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from pipelines.contracts.model import Catalogue, Form, Rule
+
+LEDGER_DDL = """
+CREATE SCHEMA IF NOT EXISTS ledger;
+CREATE SCHEMA IF NOT EXISTS store;
+CREATE SCHEMA IF NOT EXISTS quarantine;
+CREATE SCHEMA IF NOT EXISTS filed;
+CREATE SCHEMA IF NOT EXISTS filing;
+CREATE SCHEMA IF NOT EXISTS registry;
+CREATE SCHEMA IF NOT EXISTS reference;
+CREATE SCHEMA IF NOT EXISTS published;
+
+CREATE SEQUENCE IF NOT EXISTS ledger.submission_no START 1;
+
+-- What a source showed, so that an unchanged file is never opened twice.
+CREATE TABLE IF NOT EXISTS ledger.sighting (
+    source VARCHAR NOT NULL, name VARCHAR NOT NULL, stamp VARCHAR NOT NULL, content_key VARCHAR NOT NULL,
+    PRIMARY KEY (source, name));
+
+-- One row per different content received: what its envelope declares, and where the bytes are kept.
+CREATE TABLE IF NOT EXISTS ledger.parcel (
+    submission_no UINTEGER PRIMARY KEY, content_key VARCHAR NOT NULL UNIQUE, submission_id VARCHAR NOT NULL UNIQUE,
+    form VARCHAR, form_version VARCHAR, reporter_code VARCHAR, period VARCHAR, period_start DATE, period_end DATE,
+    kind VARCHAR, sequence_no INTEGER, supersedes VARCHAR, reason_code VARCHAR, declared_state VARCHAR,
+    declared_rows BIGINT, declared_encoding VARCHAR, declared_sha256 VARCHAR, signed_at TIMESTAMP,
+    on_cover BOOLEAN NOT NULL,
+    sha256 VARCHAR NOT NULL, byte_size BIGINT NOT NULL, source_name VARCHAR NOT NULL, archive_path VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.control_total (
+    submission_no UINTEGER NOT NULL, column_name VARCHAR NOT NULL, declared VARCHAR NOT NULL);
+
+-- What reading the file gave. A parcel without a reading is still to be read.
+CREATE TABLE IF NOT EXISTS ledger.reading (
+    submission_no UINTEGER PRIMARY KEY, rows_read BIGINT NOT NULL, blank_rows BIGINT NOT NULL, encoding VARCHAR,
+    sheet VARCHAR, header_row UINTEGER, stored BOOLEAN NOT NULL, ruleset_version VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.header (
+    submission_no UINTEGER NOT NULL, column_name VARCHAR NOT NULL, header VARCHAR NOT NULL, position UINTEGER NOT NULL);
+
+-- Findings, located; `stage` names the step that owns and replaces them: pull, read, rows, settle.
+CREATE TABLE IF NOT EXISTS ledger.finding (
+    submission_no UINTEGER NOT NULL, rule_code VARCHAR NOT NULL, stage VARCHAR NOT NULL, row_no UINTEGER,
+    column_name VARCHAR, value VARCHAR, expected VARCHAR, detail VARCHAR);
+
+-- Derived by settling, replaced whole for the submissions it touches.
+CREATE TABLE IF NOT EXISTS ledger.standing (
+    submission_no UINTEGER PRIMARY KEY, state VARCHAR NOT NULL, readable BOOLEAN NOT NULL, rows_read BIGINT NOT NULL,
+    rows_accepted BIGINT NOT NULL, rows_quarantined BIGINT NOT NULL, rows_rejected BIGINT NOT NULL,
+    error_count BIGINT NOT NULL, warning_count BIGINT NOT NULL, first_pass BOOLEAN NOT NULL, late_days INTEGER,
+    sys_from TIMESTAMP, sys_to TIMESTAMP, ruleset_version VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.quarantined_row (
+    form VARCHAR NOT NULL, submission_no UINTEGER NOT NULL, row_no UINTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.verdict (
+    submission_no UINTEGER NOT NULL, rule_code VARCHAR NOT NULL, verdict VARCHAR NOT NULL, reason VARCHAR,
+    findings BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.obligation (
+    form VARCHAR NOT NULL, period VARCHAR NOT NULL, period_start DATE NOT NULL, period_end DATE NOT NULL,
+    reporter_code VARCHAR NOT NULL, due_date DATE NOT NULL, status VARCHAR NOT NULL, submission_id VARCHAR,
+    filed_at TIMESTAMP, days_late INTEGER);
+
+CREATE TABLE IF NOT EXISTS reference.working_days (
+    day DATE PRIMARY KEY, is_working_day BOOLEAN NOT NULL, working_day_no INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS reference.prepared (stamp VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS reference.run (as_of TIMESTAMP);
+CREATE TABLE IF NOT EXISTS reference.supervisor (supervisor_code VARCHAR);
+CREATE TABLE IF NOT EXISTS reference.rules (
+    form VARCHAR NOT NULL, rule_code VARCHAR NOT NULL, rule_class VARCHAR NOT NULL, severity VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, text_zh VARCHAR, text_en VARCHAR, message_zh VARCHAR, message_en VARCHAR,
+    fix_zh VARCHAR, fix_en VARCHAR, PRIMARY KEY (form, rule_code));
+CREATE TABLE IF NOT EXISTS reference.code_lists (
+    list VARCHAR NOT NULL, value VARCHAR NOT NULL, label_zh VARCHAR, label_en VARCHAR, valid_from DATE, valid_to DATE,
+    insurer_classes VARCHAR);
+CREATE TABLE IF NOT EXISTS reference.forms (
+    form VARCHAR PRIMARY KEY, version VARCHAR NOT NULL, title_zh VARCHAR, title_en VARCHAR, frequency VARCHAR,
+    deadline_days INTEGER, side VARCHAR, reject_above DECIMAL(9, 6), quarantine_rows BOOLEAN);
+CREATE TABLE IF NOT EXISTS reference.obliged_classes (form VARCHAR NOT NULL, insurer_class VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS published.kpi_values (
+    release_no INTEGER NOT NULL, kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
+    peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38, 6),
+    denominator DECIMAL(38, 6), value DECIMAL(18, 2), unit VARCHAR, base_value DECIMAL(38, 6), base_period VARCHAR,
+    basis VARCHAR, status VARCHAR, rank INTEGER, n_institutions INTEGER);
+"""
+
+PUBLIC_VIEWS = """
+CREATE OR REPLACE VIEW filing.submissions AS
+SELECT
+    p.submission_id, p.submission_no, p.form, p.form_version, p.reporter_code, p.period, p.kind, p.sequence_no,
+    p.supersedes, p.reason_code, coalesce(s.state, 'received') AS state, s.rows_read, s.rows_accepted,
+    s.rows_quarantined, s.rows_rejected, s.error_count, s.warning_count, s.first_pass, s.late_days, p.sha256,
+    p.byte_size, r.encoding, p.source_name, p.signed_at, s.sys_from, s.sys_to, s.ruleset_version
+FROM ledger.parcel AS p
+LEFT JOIN ledger.standing AS s USING (submission_no)
+LEFT JOIN ledger.reading AS r USING (submission_no);
+
+CREATE OR REPLACE VIEW ledger.standing_finding AS
+SELECT f.*
+FROM ledger.finding AS f
+JOIN ledger.standing AS s USING (submission_no)
+WHERE s.readable OR starts_with(f.rule_code, 'ENV-');
+
+CREATE OR REPLACE VIEW filing.findings AS
+SELECT
+    p.submission_id, p.form, p.period, p.reporter_code, f.rule_code, r.rule_class, r.severity, d.sheet, f.row_no,
+    f.column_name, h.header,
+    CASE WHEN f.row_no IS NOT NULL AND h.position IS NOT NULL
+        THEN concat(ledger.column_letters(h.position), f.row_no) END AS cell,
+    f.value, f.expected,
+    ledger.message(r.message_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS message_zh,
+    ledger.message(r.message_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS message_en,
+    r.fix_zh, r.fix_en
+FROM ledger.standing_finding AS f
+JOIN ledger.parcel AS p USING (submission_no)
+LEFT JOIN ledger.reading AS d USING (submission_no)
+LEFT JOIN ledger.header AS h ON h.submission_no = f.submission_no AND h.column_name = f.column_name
+LEFT JOIN reference.forms AS k ON k.form = p.form
+LEFT JOIN reference.rules AS r ON r.form = coalesce(k.form, '') AND r.rule_code = f.rule_code;
+
+CREATE OR REPLACE VIEW filing.verdicts AS
+SELECT p.submission_id, p.form, p.period, p.reporter_code, v.rule_code, v.verdict, v.reason, v.findings
+FROM ledger.verdict AS v
+JOIN ledger.parcel AS p USING (submission_no);
+
+CREATE OR REPLACE VIEW filing.obligations AS
+SELECT form, period, reporter_code, due_date, status, submission_id, filed_at, days_late FROM ledger.obligation;
+"""
+
+#: Column letters of a spreadsheet: 1 -> A, 27 -> AA (up to ZZ, 702 columns; contracts stay far below).
+MACROS = """
+CREATE OR REPLACE MACRO ledger.column_letters(n) AS
+    CASE WHEN n <= 26 THEN chr((64 + n)::INTEGER)
+         ELSE concat(chr((64 + (n - 1) // 26)::INTEGER), chr((65 + (n - 1) % 26)::INTEGER)) END;
+CREATE OR REPLACE MACRO ledger.masked(filed) AS
+    CASE WHEN filed IS NOT NULL THEN concat(left(filed, 2), '***(', length(filed), ')') END;
+CREATE OR REPLACE MACRO ledger.trim_zeros(amount) AS
+    rtrim(rtrim(amount::DECIMAL(38, 6)::VARCHAR, '0'), '.');
+CREATE OR REPLACE MACRO ledger.message(template, column_name, header, shown, expected) AS
+    replace(replace(replace(replace(template,
+        '{column}', coalesce(column_name, '')), '{header}', coalesce(header, column_name, '')),
+        '{value}', coalesce(shown, '')), '{expected}', coalesce(expected, '-'));
+"""
+
+
+#: Words of 64 bits that hold, for each stored row, which checks it breaks (60 checks a word).
+MARK_WORDS = 3
+
+
+def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_csv: Path) -> None:
+    """Create or bring up to date every table and view of the build database; safe to repeat.
+
+    Reference tables are replaced by the catalogue's content when that has changed, form tables gain columns their
+    contract has gained. `working_days_csv`: day, is_working_day, note.
+    """
+    con.execute(LEDGER_DDL)
+    shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS).encode()).hexdigest()[:16]
+    stamp = f"{catalogue.ruleset_version}/{shape}/{hashlib.sha256(working_days_csv.read_bytes()).hexdigest()}"
+    if con.execute("SELECT 1 FROM reference.prepared WHERE stamp = ?", [stamp]).fetchone():
+        return
+    con.execute(MACROS)
+    _fill_calendar(con, working_days_csv)
+    _fill_reference(con, catalogue)
+    con.execute(PUBLIC_VIEWS)
+    for form in catalogue.forms.values():
+        _prepare_form(con, form)
+    con.execute("DELETE FROM reference.prepared")
+    con.execute("INSERT INTO reference.prepared VALUES (?)", [stamp])
+
+
+def _fill_calendar(con: duckdb.DuckDBPyConnection, working_days_csv: Path) -> None:
+    con.execute(
+        """
+        CREATE OR REPLACE TABLE reference.working_days AS
+        SELECT day, is_working_day, (count(*) FILTER (is_working_day) OVER (ORDER BY day))::INTEGER AS working_day_no
+        FROM read_csv(?, header = true, columns = {'day': 'DATE', 'is_working_day': 'BOOLEAN', 'note': 'VARCHAR'})
+        ORDER BY day""",
+        [str(working_days_csv)],
+    )
+
+
+def store_columns(form: Form) -> list[tuple[str, str]]:
+    """Names and DuckDB types of `store.<form>`, contract columns first, then row identity and marks."""
+    return [(column.name, column.duckdb_type) for column in form.columns] + [
+        ("submission_no", "UINTEGER"),
+        ("row_no", "UINTEGER"),
+        *((f"broken_{word}", "UBIGINT") for word in range(MARK_WORDS)),
+    ]
+
+
+def _prepare_form(con: duckdb.DuckDBPyConnection, form: Form) -> None:
+    typed = store_columns(form)
+    con.execute(f"CREATE TABLE IF NOT EXISTS store.{form.table} ({', '.join(f'{n} {t}' for n, t in typed)})")
+    have = {row[0]: row[1] for row in con.execute(f"DESCRIBE store.{form.table}").fetchall()}
+    for name, sql_type in typed:
+        if name not in have:
+            con.execute(f"ALTER TABLE store.{form.table} ADD COLUMN {name} {sql_type}")
+    text = ", ".join(f"{column.name} VARCHAR" for column in form.columns)
+    con.execute(
+        f"CREATE TABLE IF NOT EXISTS quarantine.{form.table} (submission_no UINTEGER, row_no UINTEGER, {text})"
+    )
+    columns = ", ".join(f"r.{column.name}" for column in form.columns)
+    con.execute(f"""
+        CREATE OR REPLACE VIEW filed.{form.table} AS
+        SELECT {columns}, p.submission_id, r.submission_no, r.row_no, p.period AS filing_period,
+            p.reporter_code AS filing_reporter, s.sys_from, s.sys_to
+        FROM store.{form.table} AS r
+        JOIN ledger.standing AS s ON s.submission_no = r.submission_no AND s.sys_from IS NOT NULL
+        JOIN ledger.parcel AS p ON p.submission_no = r.submission_no
+        WHERE NOT EXISTS (
+            SELECT 1 FROM ledger.quarantined_row AS q
+            WHERE q.form = '{form.code}' AND q.submission_no = r.submission_no AND q.row_no = r.row_no)""")
+
+
+def _fill_reference(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    # under the form "" the common rules also stand for parcels whose form is unknown
+    rules = [
+        _rule_row(code, rule)
+        for code, of_form in [("", catalogue.common_rules)]
+        + [(form.code, catalogue.rules_for(form)) for form in catalogue.forms.values()]
+        for rule in of_form
+    ]
+    lists: list[tuple[object, ...]] = [
+        (name, e.value, e.label_zh, e.label_en, e.valid_from, e.valid_to, "|".join(e.insurer_classes))
+        for name, code_list in catalogue.code_lists.items()
+        for e in code_list.entries
+    ]
+    forms: list[tuple[object, ...]] = [
+        (
+            f.code,
+            f.version,
+            f.title_zh,
+            f.title_en,
+            f.frequency,
+            f.deadline_days,
+            f.side,
+            f.reject_above,
+            f.quarantine_rows,
+        )
+        for f in catalogue.forms.values()
+    ]
+    classes: list[tuple[object, ...]] = [
+        (f.code, insurer_class) for f in catalogue.forms.values() for insurer_class in f.obliged_classes
+    ]
+    supervisor: list[tuple[object, ...]] = [(catalogue.supervisor_code,)]
+    filled = {
+        "supervisor": supervisor,
+        "rules": rules,
+        "code_lists": lists,
+        "forms": forms,
+        "obliged_classes": classes,
+    }
+    for table, rows in filled.items():
+        con.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT * FROM reference.{table} LIMIT 0")
+        insert_rows(con, "incoming", rows)
+        con.execute(f"TRUNCATE reference.{table}")
+        con.execute(f"INSERT INTO reference.{table} SELECT * FROM incoming")
+    con.execute("DROP TABLE incoming")
+
+
+def _rule_row(form_code: str, rule: Rule) -> tuple[object, ...]:
+    words = (rule.text_zh, rule.text_en, rule.message_zh, rule.message_en, rule.fix_zh, rule.fix_en)
+    return (form_code, rule.code, rule.rule_class, rule.severity, rule.kind, *words)
+
+
+def insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert small sets of Python rows in few statements (one per row costs a millisecond each)."""
+    for start in range(0, len(rows), 500):
+        chunk = rows[start : start + 500]
+        marks = ", ".join("(" + ", ".join("?" * len(row)) + ")" for row in chunk)
+        con.execute(f"INSERT INTO {table} VALUES {marks}", [value for row in chunk for value in row])

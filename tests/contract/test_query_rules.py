@@ -1,0 +1,491 @@
+"""Every query rule, run over small filings: what it finds, what it must leave alone.
+
+The relations a query is written over are stand-ins here, built straight from the contracts; the validation room builds
+the real ones with the same columns.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines.contracts.loader import load_catalogue
+from pipelines.contracts.periods import Period
+
+A, B = "00012343090000", "00022343090000"
+A1, A2 = "00012343090100", "00012343090200"
+SUPERVISOR = "00000000000001"
+ROLLUP = [
+    (A, A, "2015-01-01", None),
+    (A1, A1, "2015-01-01", None),
+    (A1, A, "2015-01-01", "2024-03-20"),
+    (A1, B, "2024-03-20", None),
+    (A2, A, "2015-01-01", None),
+    (B, B, "2015-01-01", None),
+]
+Finding = tuple[int, int | None, str | None, str | None]
+
+
+class Bureau:
+    """Readable filings of any forms; rules are run over the submissions of one form and period."""
+
+    def __init__(self) -> None:
+        self.catalogue = load_catalogue()
+        self.con = duckdb.connect()
+        self.con.execute(
+            "CREATE TABLE subs (submission_no INTEGER, form VARCHAR, filing_reporter VARCHAR, filing_period VARCHAR, "
+            "period_start DATE, period_end DATE, rows_read BIGINT)"
+        )
+        self.con.execute(
+            "CREATE TABLE rollup_pairs (org_code VARCHAR, ancestor_code VARCHAR, valid_from DATE, valid_to DATE)"
+        )
+        self.con.executemany("INSERT INTO rollup_pairs VALUES (?, ?, ?, ?)", ROLLUP)
+        for code, form in self.catalogue.forms.items():
+            columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in form.columns)
+            self.con.execute(f"CREATE TABLE rows_{code} ({columns}, submission_no INTEGER, row_no BIGINT)")
+
+    def file(self, no: int, code: str, period: str, *rows: dict[str, Any], reporter: str = A) -> None:
+        span = Period.parse(period)
+        self.con.execute(
+            "INSERT INTO subs VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [no, code, reporter, period, span.start, span.end, len(rows)],
+        )
+        for row_no, row in enumerate(rows, start=2):
+            cells = {**row, "submission_no": no, "row_no": row_no}
+            names = ", ".join(f'"{name}"' for name in cells)
+            marks = ", ".join("?" for _ in cells)
+            self.con.execute(f"INSERT INTO rows_{code} ({names}) VALUES ({marks})", list(cells.values()))
+
+    def findings(self, rule_code: str, *under_check: int) -> list[Finding]:
+        code = rule_code.split("-")[0]
+        rule = self.catalogue.forms[code].rule(rule_code)
+        assert rule.query is not None
+        numbers = ", ".join(map(str, under_check))
+        whole = (
+            "(SELECT r.*, s.filing_reporter, s.filing_period, s.period_start AS filing_period_start, s.period_start, "
+            "s.period_end FROM rows_{0} r JOIN subs s USING (submission_no))"
+        )
+
+        def relation(match: re.Match[str]) -> str:
+            name, _, part = match[1].partition(".")
+            if name == "submissions":
+                return f"(FROM subs WHERE submission_no IN ({numbers}))"
+            if name == "rollup":
+                return "rollup_pairs"
+            form = code if name == "self" else name
+            if part == "counterpart":
+                owner = f"'{SUPERVISOR}'" if form == "R01" else "s.filing_reporter"
+                return (
+                    f"(SELECT r.*, s.submission_no AS for_submission_no FROM subs s JOIN subs c ON c.form = '{form}' "
+                    f"AND c.filing_reporter = {owner} AND s.period_start BETWEEN c.period_start AND c.period_end "
+                    f"JOIN {whole.format(form)} r ON r.submission_no = c.submission_no "
+                    f"WHERE s.submission_no IN ({numbers}))"
+                )
+            if name == "self" and not part:
+                return f"(FROM {whole.format(form)} WHERE submission_no IN ({numbers}))"
+            return whole.format(form)
+
+        query = re.sub(r"\{([a-zA-Z0-9.]+)\}", relation, rule.query)
+        result = self.con.execute(
+            f"SELECT submission_no, row_no, value, expected FROM ({query}) ORDER BY ALL NULLS FIRST"
+        )
+        return [tuple(row) for row in result.fetchall()]  # type: ignore[misc]
+
+
+@pytest.fixture
+def bureau() -> Bureau:
+    return Bureau()
+
+
+def rows_of(found: list[Finding]) -> list[int | None]:
+    return [row_no for _, row_no, _, _ in found]
+
+
+def test_every_query_rule_is_tested_here() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    for form in load_catalogue().forms.values():
+        if form.side == "official":
+            continue
+        for rule in form.rules:
+            if rule.kind == "query":
+                assert f'findings("{rule.code}"' in source, rule.code
+
+
+def complaint(number: str, received: str = "2024-03-04 10:00:00", **more: Any) -> dict[str, Any]:
+    return {"complaint_id": number, "received_at": received, "org_code": A1, "validity": "有效", **more}
+
+
+def same_matter(number: str, received: str, **more: Any) -> dict[str, Any]:
+    return complaint(
+        number,
+        received,
+        **{"complainant_hash": "c" * 64, "policy_hash": "d" * 64, "reason_l1": "销售纠纷", **more},
+    )
+
+
+def test_repeat_within_90_days_tells_the_later_ones(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        same_matter("c", "2024-03-30 09:00:00"),
+        same_matter("a", "2023-12-01 09:00:00"),
+        same_matter("b", "2024-02-29 23:00:00"),
+        same_matter("other", "2024-03-01 00:00:00", policy_hash="e" * 64),
+        same_matter("no policy 1", "2024-03-01 00:00:00", policy_hash=None),
+        same_matter("no policy 2", "2024-03-02 00:00:00", policy_hash=None),
+    )
+    assert bureau.findings("F01-U01", 1) == [(1, 2, "c" * 64, "b"), (1, 4, "c" * 64, "a")]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        same_matter("b", "2024-03-01 00:00:00"),
+        same_matter("b", "2024-02-01 00:00:00", validity="重复"),
+        same_matter("b", "2024-02-01 00:00:00", reason_l1="保全纠纷"),
+        # One complaint filed in two rows is GEN-U01's finding.
+        same_matter("a", "2024-02-01 00:00:00"),
+    ],
+)
+def test_what_is_no_repeat(bureau: Bureau, second: dict[str, Any]) -> None:
+    bureau.file(1, "F01", "2024-03", same_matter("a", "2023-12-01 09:00:00"), second)
+    assert bureau.findings("F01-U01", 1) == []
+
+
+def test_repeats_of_another_reporter_do_not_count(bureau: Bureau) -> None:
+    bureau.file(1, "F01", "2024-03", same_matter("a", "2024-03-01 09:00:00"))
+    bureau.file(2, "F01", "2024-03", same_matter("b", "2024-03-02 09:00:00"), reporter=B)
+    assert bureau.findings("F01-U01", 1, 2) == []
+
+
+def test_first_complaint_is_an_earlier_one(bureau: Bureau) -> None:
+    bureau.file(9, "F01", "2024-02", complaint("old", "2024-02-01 09:00:00"))
+    bureau.file(8, "F01", "2024-03", complaint("foreign"), reporter=B)
+    bureau.file(7, "F01", "2024-04", complaint("future", "2024-04-01 09:00:00"))
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        complaint("first", "2024-03-01 09:00:00"),
+        complaint("good 1", first_complaint_id="first"),
+        complaint("good 2", first_complaint_id="old"),
+        complaint("itself", first_complaint_id="itself"),
+        complaint("too late", "2024-03-01 08:00:00", first_complaint_id="first"),
+        complaint("nowhere", first_complaint_id="unknown"),
+        complaint("not ours", first_complaint_id="foreign"),
+        complaint("not yet", first_complaint_id="future"),
+        complaint("same moment", "2024-03-01 09:00:00", first_complaint_id="first"),
+    )
+    found = bureau.findings("F01-U02", 1)
+    assert rows_of(found) == [5, 6, 7, 8, 9]
+    assert [value for _, _, value, _ in found] == ["itself", "first", "unknown", "foreign", "future"]
+
+
+def test_cycles_of_one_moment_are_found_and_their_tails_are_not(bureau: Bureau) -> None:
+    ring = [complaint(f"r{i}", first_complaint_id=f"r{(i + 1) % 7}") for i in range(7)]
+    tail = [complaint("t0", first_complaint_id="r0"), complaint("t1", first_complaint_id="t0")]
+    bureau.file(1, "F01", "2024-03", *ring, *tail)
+    assert rows_of(bureau.findings("F01-U02", 1)) == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_cycle_over_time_is_found_at_its_link_forward(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        complaint("a", "2024-03-01 09:00:00", first_complaint_id="b"),
+        complaint("b", "2024-03-02 09:00:00", first_complaint_id="a"),
+    )
+    assert rows_of(bureau.findings("F01-U02", 1)) == [2]
+
+
+def test_a_long_chain_and_repeated_ids_stay_cheap(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        *(complaint(f"x{i % 50}", first_complaint_id=f"x{(i * 7 + 1) % 50}") for i in range(400)),
+        *(complaint(f"y{i}", first_complaint_id=f"y{i + 1}") for i in range(300)),
+        complaint("y300"),
+    )
+    assert bureau.findings("F01-U02", 1)
+
+
+def crowd(number: str, **more: Any) -> dict[str, Any]:
+    return complaint(number, **{"reason_l1": "销售纠纷", "agent_code": "A7", **more})
+
+
+def test_five_alike_need_a_group(bureau: Bureau) -> None:
+    bureau.file(1, "F01", "2024-03", *(crowd(f"a{i}") for i in range(5)), crowd("else", agent_code="A8"))
+    assert bureau.findings("F01-U03", 1) == [(1, row, None, None) for row in range(2, 7)]
+
+
+@pytest.mark.parametrize(
+    "fifth",
+    [
+        crowd("a5", group_id="G1"),
+        crowd("a5", received_at="2024-03-05 00:00:00"),
+        crowd("a5", org_code=A2),
+        crowd("a5", agent_code=None),
+        crowd("a0"),
+    ],
+)
+def test_four_alike_need_none(bureau: Bureau, fifth: dict[str, Any]) -> None:
+    bureau.file(1, "F01", "2024-03", *(crowd(f"a{i}") for i in range(4)), fifth)
+    assert bureau.findings("F01-U03", 1) == []
+
+
+def forwarded(number: str, on: str = "2024-03-05", org: str = A1) -> dict[str, Any]:
+    return {"reg_ref_no": number, "forwarded_on": on, "org_code": org}
+
+
+def test_ledger_and_register_hold_the_same_numbers(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "R01",
+        "2024-03",
+        forwarded("both"),
+        forwarded("missing"),
+        forwarded("before", on="2024-02-29"),
+        forwarded("moved", on="2024-03-20"),
+        forwarded("stranger", org=B),
+        reporter=SUPERVISOR,
+    )
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        complaint("1", reg_ref_no="both", reg_forward_date="2024-03-05"),
+        complaint("2", reg_ref_no="invented", reg_forward_date="2024-03-06"),
+        complaint("3", reg_ref_no="earlier", reg_forward_date="2024-02-06"),
+        complaint("4", reg_ref_no="stranger", reg_forward_date="2024-03-05"),
+        complaint("5"),
+    )
+    bureau.file(2, "F01", "2024-03", reporter=B)
+    assert bureau.findings("F01-X01", 1, 2) == [
+        (1, None, "missing", None),
+        (1, 3, "invented", None),
+        (1, 5, "stranger", None),
+        (2, None, "moved", None),
+        (2, None, "stranger", None),
+    ]
+
+
+def inquiry(number: str, complaint_id: str | None, at: str = "2024-03-01 09:00:00") -> dict[str, Any]:
+    return {"inquiry_id": number, "complaint_id": complaint_id, "inquiry_at": at}
+
+
+def test_first_inquiry_exists_and_points_back(bureau: Bureau) -> None:
+    bureau.file(9, "F02", "2024-03", inquiry("i1", "1"), inquiry("i2", "other"), inquiry("i3", None))
+    bureau.file(8, "F02", "2024-02", inquiry("i5", "5"))
+    bureau.file(7, "F02", "2024-04", inquiry("i6", "6"))
+    bureau.file(6, "F02", "2024-03", inquiry("i7", "7"), reporter=B)
+    bureau.file(1, "F01", "2024-03", *(complaint(str(i), first_inquiry_id=f"i{i}") for i in range(1, 8)), complaint("8"))
+    found = bureau.findings("F01-X03", 1)
+    assert [value for _, _, value, _ in found] == ["i2", "i3", "i4", "i6", "i7"]
+    assert rows_of(found) == [3, 4, 5, 7, 8]
+
+
+def test_inquired_complaint_exists_and_is_not_older(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "F01",
+        "2024-03",
+        complaint("same", "2024-03-01 09:00:00"),
+        complaint("older", "2024-03-01 08:59:59"),
+        complaint("unreadable") | {"received_at": None},
+    )
+    bureau.file(8, "F01", "2024-02", complaint("before", "2024-03-01 10:00:00"))
+    bureau.file(7, "F01", "2024-04", complaint("after", "2024-04-01 10:00:00"))
+    names = ["same", "older", "unreadable", "before", "after", "nowhere"]
+    bureau.file(1, "F02", "2024-03", *(inquiry(f"i{n}", n) for n in names), inquiry("free", None))
+    found = bureau.findings("F02-X01", 1)
+    assert [value for _, _, value, _ in found] == ["older", "after", "nowhere"]
+
+
+def test_own_complaints_need_a_ledger_row(bureau: Bureau) -> None:
+    own = {"source_channel": "OWN_HOTLINE"}
+    bureau.file(
+        9,
+        "F01",
+        "2024-03",
+        complaint("here", **own),
+        complaint("before", **own),
+        complaint("missing", **own),
+        complaint("missing", **own),
+        complaint("regulator", source_channel="REG_12378"),
+        complaint("old", "2024-02-28 10:00:00", **own),
+    )
+    bureau.file(8, "F02", "2024-02", inquiry("i0", "before"))
+    bureau.file(1, "F02", "2024-03", inquiry("i1", "here"))
+    bureau.file(7, "F01", "2024-03", complaint("nil", **own), reporter=B)
+    bureau.file(2, "F02", "2024-03", reporter=B)
+    assert bureau.findings("F02-X02", 1, 2) == [(1, None, "missing", None), (2, None, "nil", None)]
+
+
+@pytest.mark.parametrize(
+    ("ledger", "ledger_rows", "complaints", "value"),
+    [
+        (True, 1, 1, None),
+        (False, 2, 0, "fi_ledger=N, F02=2"),
+        (True, 0, 1, "fi_ledger=Y, F02=0"),
+        (True, 0, 0, None),
+        (False, 0, 1, None),
+        (None, 1, 1, None),
+    ],
+)
+def test_ledger_fits_governance(
+    bureau: Bureau, ledger: bool | None, ledger_rows: int, complaints: int, value: str | None
+) -> None:
+    opposite = None if ledger is None else not ledger
+    bureau.file(
+        9,
+        "F11",
+        "2024Q1",
+        {"org_code": A, "as_of_date": "2024-02-29", "fi_ledger": opposite},
+        {"org_code": A, "as_of_date": "2024-03-31", "fi_ledger": ledger},
+        {"org_code": A1, "as_of_date": "2024-03-31", "fi_ledger": opposite},
+    )
+    bureau.file(8, "F01", "2024-03", *(complaint(f"c{i}") for i in range(complaints)), complaint("o", "2024-02-01"))
+    bureau.file(1, "F02", "2024-03", *(inquiry(f"i{i}", None) for i in range(ledger_rows)))
+    found = bureau.findings("F02-X03", 1)
+    assert [(row_no, text) for _, row_no, text, _ in found] == ([] if value is None else [(None, value)])
+
+
+def mediation(number: str, complaint_id: str | None, end: str | None = None) -> dict[str, Any]:
+    return {"mediation_id": number, "mediation_org": "43090000000001", "complaint_id": complaint_id, "end_date": end}
+
+
+def test_one_open_mediation_per_complaint(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F03",
+        "2024-03",
+        mediation("m1", "a"),
+        mediation("m2", "a"),
+        mediation("m3", "a", "2024-03-01"),
+        mediation("m4", "b"),
+        mediation("m5", "b", "2024-03-01"),
+        mediation("m6", "c"),
+        mediation("m6", "c"),
+        mediation("m7", None),
+        mediation("m8", None),
+    )
+    assert bureau.findings("F03-U01", 1) == [(1, 2, "a", None), (1, 3, "a", None)]
+
+
+def call(number: str, must_call: bool | None = True, **more: Any) -> dict[str, Any]:
+    cells = {"callback_id": number, "org_code": A1, "sales_channel": "个人代理", "must_call": must_call}
+    return {**cells, "callback_type": "新单", "issue_date": "2024-03-05", **more}
+
+
+def issued(count: int | None, org: str | None = A1, channel: str | None = "个人代理") -> dict[str, Any]:
+    return {"org_code": org, "sales_channel": channel, "long_term_new": count}
+
+
+def test_calls_due_equal_new_policies(bureau: Bureau) -> None:
+    bureau.file(9, "F06", "2024-03", issued(2), issued(1), issued(4, channel="经纪"), issued(0, org=A2))
+    bureau.file(
+        1,
+        "F04",
+        "2024-03",
+        call("1"),
+        call("2", must_call=False),
+        call("3"),
+        call("3"),
+        call("old", issue_date="2024-02-29"),
+        call("orphan", callback_type="孤儿保单"),
+        call("4", sales_channel="经纪"),
+        call("5", sales_channel="经纪", must_call=False),
+        call("6", org_code=A2),
+    )
+    assert bureau.findings("F04-X01", 1) == [
+        (1, None, f"{A1}/经纪", "3 (≠ 1)"),
+        (1, None, f"{A2}/个人代理", "0 (≠ 1)"),
+    ]
+
+
+def test_a_nil_report_of_calls_is_compared_too(bureau: Bureau) -> None:
+    bureau.file(9, "F06", "2024-03", issued(3))
+    bureau.file(1, "F04", "2024-03")
+    assert bureau.findings("F04-X01", 1) == [(1, None, f"{A1}/个人代理", "3 (≠ 0)")]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "calls"),
+    [
+        # must_call unreadable: the policy counts on one side or the other, the sum is the same.
+        ([issued(1)], [call("1", must_call=None)]),
+        # One call cannot be placed; it may be the missing one.
+        ([issued(1)], [call("1", org_code=None)]),
+        ([issued(1)], [call("1", issue_date=None)]),
+        ([issued(1)], [call("1", callback_type=None)]),
+        # A volume that is unknown or cannot be placed may be the missing one.
+        ([issued(1), issued(None)], [call("1"), call("2")]),
+        ([issued(1), issued(1, channel=None)], [call("1"), call("2")]),
+    ],
+)
+def test_unknown_operands_make_no_finding(
+    bureau: Bureau, volumes: list[dict[str, Any]], calls: list[dict[str, Any]]
+) -> None:
+    bureau.file(9, "F06", "2024-03", *volumes)
+    bureau.file(1, "F04", "2024-03", *calls)
+    assert bureau.findings("F04-X01", 1) == []
+
+
+def test_problem_case_exists(bureau: Bureau) -> None:
+    bureau.file(9, "F05", "2024-03", {"problem_id": "here"})
+    bureau.file(8, "F05", "2024-02", {"problem_id": "before"})
+    bureau.file(7, "F05", "2024-04", {"problem_id": "after"})
+    bureau.file(6, "F05", "2024-03", {"problem_id": "foreign"}, reporter=B)
+    names = ["here", "before", "after", "foreign", None]
+    bureau.file(1, "F04", "2024-03", *(call(f"c{i}", problem_id=name) for i, name in enumerate(names)))
+    assert bureau.findings("F04-X02", 1) == [(1, 4, "after", None), (1, 5, "foreign", None)]
+
+
+def test_problem_case_turned_complaint_exists(bureau: Bureau) -> None:
+    bureau.file(9, "F01", "2024-03", complaint("here"))
+    bureau.file(8, "F01", "2024-01", complaint("before"))
+    names = ["here", "before", "nowhere", None]
+    turned = [{"problem_id": f"p{i}", "handle_result": "转投诉", "complaint_id": n} for i, n in enumerate(names)]
+    bureau.file(1, "F05", "2024-03", *turned, {"problem_id": "px", "handle_result": "成功"})
+    assert bureau.findings("F05-X01", 1) == [(1, 4, "nowhere", None), (1, 5, None, None)]
+
+
+def institution(org: str, start: str, end: str | None = None, heir: str | None = None) -> dict[str, Any]:
+    return {"org_code": org, "valid_from": start, "valid_to": end, "successor_code": heir}
+
+
+def test_institution_intervals_join(bureau: Bureau) -> None:
+    bureau.file(9, "R03", "2024-01", institution("known before", "2015-01-01"), reporter=SUPERVISOR)
+    bureau.file(
+        1,
+        "R03",
+        "2024-03",
+        institution("good", "2020-01-01", None, "heir"),
+        institution("good", "2015-01-01", "2020-01-01"),
+        institution("heir", "2015-01-01", None, "known before"),
+        institution("gap", "2015-01-01", "2019-12-31"),
+        institution("gap", "2020-01-01"),
+        institution("overlap", "2015-01-01", "2020-01-02"),
+        institution("overlap", "2020-01-01"),
+        institution("two open", "2015-01-01"),
+        institution("two open", "2020-01-01"),
+        institution("reversed", "2015-01-01", "2015-01-01"),
+        institution("no heir", "2015-01-01", None, "unknown"),
+        institution("twice", "2015-01-01"),
+        institution("twice", "2015-01-01"),
+        reporter=SUPERVISOR,
+    )
+    assert bureau.findings("R03-P01", 1) == [
+        (1, 6, "2020-01-01", "2019-12-31"),
+        (1, 8, "2020-01-01", "2020-01-02"),
+        (1, 10, "2020-01-01", "valid_to(2015-01-01)"),
+        (1, 11, "2015-01-01", "< 2015-01-01"),
+        (1, 12, "unknown", "org_code (R03)"),
+    ]

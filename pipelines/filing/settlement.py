@@ -114,9 +114,9 @@ def _touched(
         SELECT p.* FROM ledger.parcel AS p
         LEFT JOIN ledger.standing AS s USING (submission_no)
         WHERE coalesce(p.form, '') {operator} '{REGISTRY_FORM}'
-            AND coalesce(p.signed_at, TIMESTAMP '1970-01-01') <= (SELECT as_of FROM reference.run)
             AND (s.submission_no IS NULL OR s.ruleset_version <> '{catalogue.ruleset_version}')
-            AND (EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
+            AND ((EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
+                    AND p.signed_at <= (SELECT as_of FROM reference.run))
                 OR EXISTS (
                     SELECT 1 FROM ledger.finding AS f
                     WHERE f.submission_no = p.submission_no AND f.stage = 'pull'
@@ -125,7 +125,6 @@ def _touched(
         SELECT DISTINCT p.submission_no FROM ledger.parcel AS p
         LEFT JOIN ledger.standing AS s USING (submission_no)
         WHERE coalesce(p.form, '') {operator} '{REGISTRY_FORM}'
-            AND coalesce(p.signed_at, TIMESTAMP '1970-01-01') <= (SELECT as_of FROM reference.run)
             AND (p.submission_no IN (SELECT submission_no FROM unjudged)
                 OR (s.submission_no IS NOT NULL AND {everything})
                 OR (s.submission_no IS NOT NULL AND EXISTS (

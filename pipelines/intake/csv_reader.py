@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,12 +58,13 @@ def _read_body(form: Form, grid: Grid, decoded: Decoded) -> None:
     grid.faults.extend(faults)
     body = decoded.data[body_offset:]
     names = [f"c{position}" for position in range(1, len(cells) + 1)]
-    table, wrong = _parse(body, names)
-    if table is None:
-        grid.faults.append(Fault("ENV-S01", wrong[0][2]))
+    parsed = _parse(body, names)
+    if isinstance(parsed, Fault):
+        grid.faults.append(parsed)
         return
+    wrong = parsed.misshapen
     # row.number counts records from 1 at the first body record; a person counts the lines above it too
-    for number, actual, _ in wrong[:_LISTED_ROWS]:
+    for number, actual in wrong[:_LISTED_ROWS]:
         grid.faults.append(
             Fault(
                 "ENV-S01",
@@ -81,35 +83,57 @@ def _read_body(form: Form, grid: Grid, decoded: Decoded) -> None:
                 value=str(len(wrong)),
             )
         )
-    _fill(form, grid, table, len(wrong), index + 1)
+    _fill(form, grid, parsed, index + 1)
 
 
-def _fill(form: Form, grid: Grid, table: pa.Table, wrong_rows: int, lines_above: int) -> None:
-    numbers = pa.array(range(lines_above + 1, lines_above + 1 + table.num_rows), pa.uint32())
+@dataclass(slots=True)
+class _Parsed:
+    """Records of the right width, and the record numbers (from 1) of those that are not."""
+
+    table: pa.Table
+    misshapen: list[tuple[int, int]] = field(default_factory=list)
+    blank: list[int] = field(default_factory=list)
+
+    def numbers(self) -> pa.Array:
+        """Record number of each row of the table."""
+        skipped = {number for number, _ in self.misshapen} | set(self.blank)
+        count = self.table.num_rows + len(skipped)
+        if not skipped:
+            return pa.array(range(1, count + 1), pa.uint32())
+        return pa.array([number for number in range(1, count + 1) if number not in skipped], pa.uint32())
+
+
+def _fill(form: Form, grid: Grid, parsed: _Parsed, lines_above: int) -> None:
+    table, numbers = parsed.table, pc.add(parsed.numbers(), pa.scalar(lines_above, pa.uint32()))
     filled = None
     for name in table.column_names:
         here = pc.is_valid(table[name])
         filled = here if filled is None else pc.or_(filled, here)
     if filled is not None and not pc.all(filled, min_count=0).as_py():
-        before = table.num_rows
+        grid.blank_rows = table.num_rows
         table = table.filter(filled)
         numbers = numbers.filter(filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled)
-        grid.blank_rows = before - table.num_rows
-    grid.rows_read = table.num_rows + wrong_rows
+        grid.blank_rows -= table.num_rows
+    grid.blank_rows += len(parsed.blank)
+    grid.rows_read = table.num_rows + len(parsed.misshapen)
     if not grid.faults:
         columns = {h.column_name: table[f"c{h.position}"].combine_chunks() for h in grid.headers}
         grid.table = text_table(form, columns, numbers)
 
 
-def _parse(body: bytes, names: list[str]) -> tuple[pa.Table | None, list[tuple[int, int, str]]]:
-    wrong: list[tuple[int, int, str]] = []
+def _parse(body: bytes, names: list[str]) -> _Parsed | Fault:
+    misshapen: list[tuple[int, int]] = []
+    blank: list[int] = []
 
-    def keep_count(row: pacsv.InvalidRow) -> str:
-        wrong.append((row.number, row.actual_columns, row.text[:80]))
+    def note(row: pacsv.InvalidRow) -> str:
+        if row.text.strip(', \t\r\n"') == "":
+            blank.append(row.number)
+        else:
+            misshapen.append((row.number, row.actual_columns))
         return "skip"
 
     if not body.strip():
-        return pa.table({name: pa.array([], pa.string()) for name in names}), wrong
+        return _Parsed(pa.table({name: pa.array([], pa.string()) for name in names}))
     try:
         table = pacsv.read_csv(
             io.BytesIO(body),
@@ -117,7 +141,7 @@ def _parse(body: bytes, names: list[str]) -> tuple[pa.Table | None, list[tuple[i
                 use_threads=False, column_names=names, block_size=max(len(body), 1 << 16)
             ),
             parse_options=pacsv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep_count
+                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types={name: pa.string() for name in names},
@@ -128,8 +152,8 @@ def _parse(body: bytes, names: list[str]) -> tuple[pa.Table | None, list[tuple[i
             ),
         )
     except pa.ArrowInvalid as error:
-        return None, [(0, 0, f"CSV 结构无法解析: {error}")]
-    return table, wrong
+        return Fault("ENV-S01", f"CSV 结构无法解析: {error}"[:300])
+    return _Parsed(table, misshapen, blank)
 
 
 def _first_records(data: bytes) -> list[tuple[list[str], int]]:

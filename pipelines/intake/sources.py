@@ -42,12 +42,11 @@ class Source:
 
     def parcels(self) -> Iterator[Listed]:
         """List parcels in name order. A sidecar without data, or data without sidecar, is listed too."""
-        try:
-            found: dict[str, dict[str, Any]] = self._fs.find(self._root, detail=True)
-        except FileNotFoundError as error:
+        if not self._fs.exists(self._root):
             raise SourceUnavailableError(
                 f"the inbox {self.url} does not exist; create it, or set XIAOBAO_INBOX to the URL insurers write to"
-            ) from error
+            )
+        found: dict[str, dict[str, Any]] = self._fs.find(self._root, detail=True)
         files = {
             path: info
             for path, info in found.items()

@@ -21,9 +21,12 @@ def test_failing_example_of_each_row_rule_gives_that_finding_alone(desk: Desk, c
     if code in ("F06", "F11"):
         sound = [row(code, **fixed)]
     broken = [
-        row(code, n, **{**example(code)["rules"][rule]["fail"], **fixed}) for n, rule in enumerate(rules, start=1)
+        row(code, n, **{**example(code)["rules"][rule]["fail"], **fixed})
+        for n, rule in enumerate(rules, start=1)
     ]
-    if code == "F06":  # keys of F06 and F11 are not free text: one broken row a file would do, here channels differ
+    if (
+        code == "F06"
+    ):  # keys of F06 and F11 are not free text: one broken row a file would do, here channels differ
         channels = load_catalogue().code_list("CL_CHN").values()
         broken = [line | {"sales_channel": channels[n + 1]} for n, line in enumerate(broken)]
     if code == "F11":
@@ -31,9 +34,7 @@ def test_failing_example_of_each_row_rule_gives_that_finding_alone(desk: Desk, c
     submission = desk.file(code, sound + broken, period=period, reporter=insurer)
     desk.run()
     own = {(rule, line, column) for rule, line, column in desk.findings(submission) if rule in rules}
-    needed = {
-        (rule, len(sound) + n + 1, rules[rule].blamed_column) for n, rule in enumerate(rules, start=1)
-    }
+    needed = {(rule, len(sound) + n + 1, rules[rule].blamed_column) for n, rule in enumerate(rules, start=1)}
     assert own == needed
 
 

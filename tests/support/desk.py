@@ -96,9 +96,11 @@ class Desk:
         name: str | None = None,
         data: bytes | None = None,
         encoding: str = "utf-8",
+        declared: Mapping[str, Any] | None = None,
         **envelope: Any,
     ) -> str:
-        """Write a data file and its sidecar; returns the submission id. Envelope fields may be overridden."""
+        """Write a data file and its sidecar; returns the submission id. Envelope fields may be overridden
+        by keyword, or by `declared` where a keyword has another meaning here."""
         body = csv_text(form, rows).encode(encoding) if data is None else data
         submission_id = envelope.get("submission_id") or f"{form}-{period}-{reporter}-{sequence:03d}"
         previous = f"{form}-{period}-{reporter}-{sequence - 1:03d}" if sequence > 1 else None
@@ -120,10 +122,12 @@ class Desk:
             "reviewed_by": "复核02",
             "approved_by": "批准03",
             "signed_at": f"2024-04-0{min(sequence + 4, 9)}T10:00:00",
-        } | envelope
+        } | envelope | dict(declared or {})
         path = self.inbox / (name or f"{submission_id}.csv")
         path.write_bytes(body)
-        path.with_name(path.name + ".json").write_text(json.dumps(fields, ensure_ascii=False), encoding="utf-8")
+        path.with_name(path.name + ".json").write_text(
+            json.dumps(fields, ensure_ascii=False), encoding="utf-8"
+        )
         return str(submission_id)
 
     def run(self) -> None:
@@ -159,5 +163,3 @@ class Desk:
             submission_id,
         )
         return [(line["rule_code"], line["row_no"], line["column_name"]) for line in found]
-
-

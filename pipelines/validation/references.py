@@ -35,8 +35,8 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
                 CASE WHEN c.valid_to IS NULL THEN p.valid_to WHEN p.valid_to IS NULL THEN c.valid_to
                     ELSE least(c.valid_to, p.valid_to) END
             FROM chain AS c JOIN registry.institutions AS p ON p.org_code = c.parent_code
-            WHERE p.org_code <> c.org_code AND coalesce(p.valid_to, DATE '9999-12-31') >= c.valid_from
-                AND coalesce(c.valid_to, DATE '9999-12-31') >= p.valid_from)
+            WHERE p.org_code <> c.org_code AND coalesce(p.valid_to, DATE '9999-12-31') > c.valid_from
+                AND coalesce(c.valid_to, DATE '9999-12-31') > p.valid_from)
         SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
         -- the same reporter's filing of the same period (a month's quarter for quarterly forms) that was known when
         -- this one was signed, else the first that came after; supervisor forms stand opposite everybody
@@ -202,7 +202,7 @@ def _rolls_up(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
         WHERE s.org_code IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM rollup AS r
             WHERE r.org_code = s.org_code AND r.ancestor_code = s.filing_reporter AND r.valid_from <= {event}
-                AND coalesce(r.valid_to, DATE '9999-12-31') >= {event})"""
+                AND coalesce(r.valid_to, DATE '9999-12-31') > {event})"""
     )
 
 

@@ -32,7 +32,9 @@ def test_every_contract_is_a_document_of_the_standard(path: Path) -> None:
     schema = json.loads((files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.validators.validator_for(schema)(schema)
     document = json.loads(json.dumps(contract.model_dump(exclude_none=True, by_alias=True), default=str))
-    assert [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(document)] == []
+    assert [
+        f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(document)
+    ] == []
 
 
 def test_the_catalogue_is_what_the_standard_reads() -> None:
@@ -55,7 +57,9 @@ def expected_kind(row: dict[str, str], values: str) -> str:
     kind = row["type"].split("(")[0]
     if kind == "enum":
         return "text" if values in OPEN_LISTS else "enum"
-    return {"str": "text", "bool": "boolean", "int": "integer", "dec": "decimal", "hash64": "hash"}.get(kind, kind)
+    return {"str": "text", "bool": "boolean", "int": "integer", "dec": "decimal", "hash64": "hash"}.get(
+        kind, kind
+    )
 
 
 @pytest.mark.parametrize("code", FORMS)
@@ -154,5 +158,15 @@ def test_rules_are_those_of_the_domain_table() -> None:
     shared = {code for code in domain if code.startswith(("GEN-", "ENV-"))}
     assert {rule.code for rule in catalogue.common_rules} == shared
     wanted = {code for code in domain if code[:3] in FORMS and code[:4] != "F04S" and code[4] in "IU"}
-    wanted |= {"F01-X01", "F01-X03", "F02-X01", "F02-X02", "F02-X03", "F04-X01", "F04-X02", "F05-X01", "R03-P01"}
+    wanted |= {
+        "F01-X01",
+        "F01-X03",
+        "F02-X01",
+        "F02-X02",
+        "F02-X03",
+        "F04-X01",
+        "F04-X02",
+        "F05-X01",
+        "R03-P01",
+    }
     assert {rule.code for form in FORMS for rule in catalogue.forms[form].rules} == wanted

@@ -61,7 +61,7 @@ class Bureau:
             self.con.execute(f"INSERT INTO rows_{code} ({names}) VALUES ({marks})", list(cells.values()))
 
     def findings(self, rule_code: str, *under_check: int) -> list[Finding]:
-        code = rule_code.split("-")[0]
+        code = rule_code.partition("-")[0]
         rule = self.catalogue.forms[code].rule(rule_code)
         assert rule.query is not None
         numbers = ", ".join(map(str, under_check))
@@ -285,7 +285,13 @@ def test_first_inquiry_exists_and_points_back(bureau: Bureau) -> None:
     bureau.file(8, "F02", "2024-02", inquiry("i5", "5"))
     bureau.file(7, "F02", "2024-04", inquiry("i6", "6"))
     bureau.file(6, "F02", "2024-03", inquiry("i7", "7"), reporter=B)
-    bureau.file(1, "F01", "2024-03", *(complaint(str(i), first_inquiry_id=f"i{i}") for i in range(1, 8)), complaint("8"))
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        *(complaint(str(i), first_inquiry_id=f"i{i}") for i in range(1, 8)),
+        complaint("8"),
+    )
     found = bureau.findings("F01-X03", 1)
     assert [value for _, _, value, _ in found] == ["i2", "i3", "i4", "i6", "i7"]
     assert rows_of(found) == [3, 4, 5, 7, 8]
@@ -351,14 +357,21 @@ def test_ledger_fits_governance(
         {"org_code": A, "as_of_date": "2024-03-31", "fi_ledger": ledger},
         {"org_code": A1, "as_of_date": "2024-03-31", "fi_ledger": opposite},
     )
-    bureau.file(8, "F01", "2024-03", *(complaint(f"c{i}") for i in range(complaints)), complaint("o", "2024-02-01"))
+    bureau.file(
+        8, "F01", "2024-03", *(complaint(f"c{i}") for i in range(complaints)), complaint("o", "2024-02-01")
+    )
     bureau.file(1, "F02", "2024-03", *(inquiry(f"i{i}", None) for i in range(ledger_rows)))
     found = bureau.findings("F02-X03", 1)
     assert [(row_no, text) for _, row_no, text, _ in found] == ([] if value is None else [(None, value)])
 
 
 def mediation(number: str, complaint_id: str | None, end: str | None = None) -> dict[str, Any]:
-    return {"mediation_id": number, "mediation_org": "43090000000001", "complaint_id": complaint_id, "end_date": end}
+    return {
+        "mediation_id": number,
+        "mediation_org": "43090000000001",
+        "complaint_id": complaint_id,
+        "end_date": end,
+    }
 
 
 def test_one_open_mediation_per_complaint(bureau: Bureau) -> None:
@@ -452,7 +465,9 @@ def test_problem_case_turned_complaint_exists(bureau: Bureau) -> None:
     bureau.file(9, "F01", "2024-03", complaint("here"))
     bureau.file(8, "F01", "2024-01", complaint("before"))
     names = ["here", "before", "nowhere", None]
-    turned = [{"problem_id": f"p{i}", "handle_result": "转投诉", "complaint_id": n} for i, n in enumerate(names)]
+    turned = [
+        {"problem_id": f"p{i}", "handle_result": "转投诉", "complaint_id": n} for i, n in enumerate(names)
+    ]
     bureau.file(1, "F05", "2024-03", *turned, {"problem_id": "px", "handle_result": "成功"})
     assert bureau.findings("F05-X01", 1) == [(1, 4, "nowhere", None), (1, 5, None, None)]
 

@@ -7,7 +7,6 @@ not of its column's type becomes NULL.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ TextLoader.yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compi
 
 def examples(code: str) -> dict[str, Any]:
     with (EXAMPLES / f"{code.lower()}.yaml").open(encoding="utf-8") as file:
-        loaded: dict[str, Any] = yaml.load(file, Loader=TextLoader)
+        loaded: dict[str, Any] = yaml.load(file, Loader=TextLoader)  # noqa: S506 (a safe loader)
     loaded["rules"] = loaded["rules"] or {}
     return loaded
 
@@ -70,7 +69,7 @@ def broken_rules(form: Form, rows: list[dict[str, str]]) -> list[tuple[set[str],
     con.execute(
         f"CREATE TABLE typed AS SELECT *, {cells}, "
         "?::DATE AS period_start, ?::DATE AS period_end, ?::TIMESTAMP AS signed_at FROM filed",
-        [period.start, period.end, datetime(2024, 4, 8, 10)],
+        [period.start, period.end, "2024-04-08 10:00:00"],
     )
     rules = [rule for rule in form.rules if rule.kind == "row"]
     if not rules:
@@ -78,10 +77,10 @@ def broken_rules(form: Form, rows: list[dict[str, str]]) -> list[tuple[set[str],
     columns = []
     for rule in rules:
         assert rule.predicate is not None
-        for sql in (f"coalesce({rule.predicate}, TRUE)", rule.expected or "NULL"):
-            columns.append(expand_given(sql, lambda name: f'"{name}__text"'))
+        columns += [f"coalesce({rule.predicate}, TRUE)", f"({rule.expected or 'NULL'})"]
+    expressions = expand_given(", ".join(columns), lambda name: f'"{name}__text"')
     found = []
-    for values in con.execute(f"SELECT {', '.join(f'({sql})' for sql in columns)} FROM typed ORDER BY no").fetchall():
+    for values in con.execute(f"SELECT {expressions} FROM typed ORDER BY no").fetchall():
         verdicts = {rule.code: values[2 * i : 2 * i + 2] for i, rule in enumerate(rules)}
         broken = {code for code, (holds, _) in verdicts.items() if not holds}
         found.append((broken, {code: expected for code, (_, expected) in verdicts.items()}))
@@ -175,4 +174,3 @@ def test_an_empty_row_breaks_no_row_rule() -> None:
     for code in FORMS:
         form = load_catalogue().forms[code]
         assert broken_rules(form, [{"period": examples(code)["base"]["period"]}])[0][0] == set(), code
-

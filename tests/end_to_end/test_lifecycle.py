@@ -71,7 +71,8 @@ def test_a_resubmission_replaces_and_history_stays(desk: Desk) -> None:
     desk.run()
     assert (desk.state(first), desk.state(second)) == ("superseded", "accepted")
     history = desk.ask(
-        "SELECT submission_id, count(*) AS n, min(sys_from) AS since, max(sys_to) AS until FROM filed.f05 GROUP BY 1 ORDER BY 1"
+        "SELECT submission_id, count(*) AS n, min(sys_from) AS since, max(sys_to) AS until "
+        "FROM filed.f05 GROUP BY 1 ORDER BY 1"
     )
     assert [(line["n"], str(line["since"]), str(line["until"])) for line in history] == [
         (3, "2024-04-05 10:00:00", "2024-04-06 10:00:00"),
@@ -118,7 +119,9 @@ def test_each_envelope_rule_has_its_answer(
     desk.run()
     assert desk.state(submission) == state
     assert {code for code, _, _ in desk.findings(submission)} == {rule}
-    for told in desk.ask("SELECT message_zh, fix_zh FROM filing.findings WHERE submission_id = ?", submission):
+    for told in desk.ask(
+        "SELECT message_zh, fix_zh FROM filing.findings WHERE submission_id = ?", submission
+    ):
         assert told["message_zh"]
         assert told["fix_zh"]
 

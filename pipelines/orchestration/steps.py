@@ -1,0 +1,232 @@
+"""The way of a filing as plain functions: pull, load a form, settle, publish.
+
+Put here: how the rooms are called one after the other, each step opening and closing the build database itself. Do not
+put here: Dagster (assets call these), rules, SQL of any room. Every step is idempotent; killed anywhere, the next call
+finishes the work with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import duckdb
+
+from pipelines.contracts.loader import load_catalogue
+from pipelines.contracts.model import Catalogue
+from pipelines.contracts.predicates import macro_sql
+from pipelines.filing.receipts import write_receipts
+from pipelines.filing.registry import prepare_registry
+from pipelines.filing.settlement import settle as settle_filings
+from pipelines.intake.archive import Archive
+from pipelines.intake.pull import pull as pull_source
+from pipelines.intake.sources import Source
+from pipelines.intake.xlsx_reader import XlsxLimits
+from pipelines.orchestration.summaries import (
+    FormSummary,
+    PeriodCounts,
+    PullSummary,
+    ReleaseSummary,
+    RuleTally,
+    SettleSummary,
+)
+from pipelines.publication.release import fingerprint
+from pipelines.publication.release import publish as publish_release
+from pipelines.settings import Settings
+from pipelines.validation.batch import batches, load_batch, unread
+from pipelines.validation.structure import judge_envelope
+from pipelines.warehouse.connection import open_warehouse
+from pipelines.warehouse.schema import prepare
+
+ProgressCallback = Callable[[str, int, int], None]
+#: Bytes of files read into memory at once; rows take several times their size on the way to the store.
+_BATCH_BYTES = 64 << 20
+#: Committed official figures (form PUB) come in beside what the inbox holds.
+_OFFICIAL_FIGURES = "data/official_figures/filings"
+
+
+def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSummary:
+    """Archive and identify what the inbox and the committed official figures hold that was not received before.
+
+    Raises `SourceUnavailableError` when the inbox cannot be listed.
+    """
+    catalogue = load_catalogue()
+    archive = Archive(settings.archive_dir)
+    urls = [settings.inbox]
+    official = settings.project_dir / _OFFICIAL_FIGURES
+    if official.is_dir() and "PUB" in catalogue.forms:
+        urls.append(official.as_uri())
+    new = seen = total = 0
+    with _warehouse(settings, catalogue) as con:
+        for url in urls:
+            counts = pull_source(
+                con,
+                Source(url),
+                archive,
+                judge=partial(judge_envelope, catalogue=catalogue),
+                limits=_limits(settings),
+                max_file_bytes=settings.max_file_bytes,
+                progress=partial(progress, "received") if progress else None,
+            )
+            new, seen, total = new + counts.new, seen + counts.seen, total + counts.total
+    return PullSummary(new=new, seen=seen, total=total)
+
+
+def load_form(
+    settings: Settings, form: str, periods: Sequence[str] | None, progress: ProgressCallback | None = None
+) -> FormSummary:
+    """Read and check the received but unread files of a form (of some periods, or all), batch by batch.
+
+    Each batch commits on its own. Raises `ValidationEngineError` when the engine, not the data, is at fault.
+    """
+    catalogue = load_catalogue()
+    contract = catalogue.forms[form]
+    archive = Archive(settings.archive_dir)
+    rows = 0
+    with _warehouse(settings, catalogue) as con:
+        for statement in macro_sql("reference.working_days"):
+            con.execute(statement)
+        waiting = unread(con, contract, periods)
+        done = 0
+        for batch in batches(waiting, _BATCH_BYTES):
+            rows += load_batch(
+                con,
+                catalogue,
+                contract,
+                batch,
+                archive,
+                _limits(settings),
+                threads=settings.threads,
+                evidence=partial(_keep_evidence, settings.home / "evidence", form, batch[0].submission_no),
+            )
+            done += len(batch)
+            if progress:
+                progress(form, done, len(waiting))
+        by_period = _by_period(con, [parcel.submission_no for parcel in waiting])
+    return FormSummary(form=form, submissions=len(waiting), rows_read=rows, by_period=by_period)
+
+
+def settle(settings: Settings, progress: ProgressCallback | None = None) -> SettleSummary:
+    """Check across forms and periods, give every submission its state, renew obligations, write receipts.
+
+    Raises `NoRegistryError` when no institution master is in force.
+    """
+    catalogue = load_catalogue()
+    with _warehouse(settings, catalogue) as con:
+        settled = settle_filings(con, catalogue, as_of=settings.as_of)
+        if progress:
+            progress("settled", 1, 2)
+        if settled.judged:
+            write_receipts(con, settings.outbox_dir)
+        if progress:
+            progress("receipts", 2, 2)
+        return _settle_summary(con)
+
+
+def publish(settings: Settings) -> ReleaseSummary:
+    """Freeze a release if anything differs from the one in force."""
+    catalogue = load_catalogue()
+    with _warehouse(settings, catalogue) as con:
+        release = publish_release(
+            con,
+            settings.releases_dir,
+            print_=fingerprint(con, _definition(settings.project_dir)),
+            code_version=code_version(),
+            ruleset_version=catalogue.ruleset_version,
+        )
+    return ReleaseSummary(
+        release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
+    )
+
+
+def code_version() -> str:
+    """Version of the installed distribution, `0+unknown` when it is not installed."""
+    try:
+        return version("xiaobao")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+@contextmanager
+def _warehouse(settings: Settings, catalogue: Catalogue) -> Iterator[duckdb.DuckDBPyConnection]:
+    con = open_warehouse(
+        settings.build_database,
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        wait_seconds=settings.lock_wait_seconds,
+    )
+    try:
+        prepare(con, catalogue, settings.project_dir / "data" / "calendar" / "working_days.csv")
+        prepare_registry(con)
+        yield con
+    finally:
+        con.close()
+
+
+def _limits(settings: Settings) -> XlsxLimits:
+    return XlsxLimits(
+        unzipped_bytes=settings.max_unzipped_bytes, cells=settings.max_cells, seconds=settings.read_seconds
+    )
+
+
+def _keep_evidence(folder: Path, form: str, first_submission_no: int, result: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{form}-{first_submission_no:08d}.json").write_text(result, encoding="utf-8")
+
+
+def _by_period(con: duckdb.DuckDBPyConnection, numbers: list[int]) -> dict[str, PeriodCounts]:
+    rows = con.execute(
+        """
+        SELECT p.period, count(*), coalesce(sum(r.rows_read), 0), count(*) FILTER (NOT r.stored),
+            count(*) FILTER (r.stored)
+        FROM ledger.parcel AS p JOIN ledger.reading AS r USING (submission_no)
+        WHERE p.submission_no IN (SELECT unnest(?)) GROUP BY p.period ORDER BY p.period""",
+        [numbers],
+    ).fetchall()
+    return {
+        period: PeriodCounts(submissions=n, rows_read=int(rows_read), malformed=refused, readable=readable)
+        for period, n, rows_read, refused, readable in rows
+    }
+
+
+def _settle_summary(con: duckdb.DuckDBPyConnection) -> SettleSummary:
+    states = dict(con.execute("SELECT state, count(*) FROM ledger.standing GROUP BY state").fetchall())
+    found = con.execute(
+        "SELECT coalesce(sum(error_count), 0), coalesce(sum(warning_count), 0) FROM ledger.standing"
+    )
+    errors, warnings = found.fetchone() or (0, 0)
+    tallies = con.execute(
+        """
+        SELECT r.form, r.rule_code, r.rule_class, r.severity, count(*) FILTER (v.verdict = 'pass'),
+            count(*) FILTER (v.verdict = 'fail'), count(*) FILTER (v.verdict = 'not_run'),
+            coalesce(sum(v.findings), 0)::BIGINT
+        FROM reference.rules AS r
+        LEFT JOIN ledger.parcel AS p ON p.form = r.form
+        LEFT JOIN ledger.verdict AS v ON v.submission_no = p.submission_no AND v.rule_code = r.rule_code
+        WHERE r.form <> '' GROUP BY ALL ORDER BY r.form, r.rule_code"""
+    ).fetchall()
+    return SettleSummary(
+        accepted=states.get("accepted", 0),
+        partly_accepted=states.get("partly_accepted", 0),
+        rejected=states.get("rejected", 0),
+        malformed=states.get("malformed", 0),
+        superseded=states.get("superseded", 0),
+        findings_e=int(errors),
+        findings_w=int(warnings),
+        rules=[RuleTally(*row) for row in tallies],
+    )
+
+
+def _definition(project_dir: Path) -> str:
+    """Hash of what defines the figures: models, seeds, contracts and committed inputs."""
+    digest = hashlib.sha256(code_version().encode())
+    for folder in ("dbt_project", "expectations", "data"):
+        for path in sorted((project_dir / folder).rglob("*")):
+            parts = path.relative_to(project_dir).parts
+            if path.is_file() and not {"target", "logs", "dbt_packages"} & set(parts):
+                digest.update("/".join(parts).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

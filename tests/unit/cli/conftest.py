@@ -1,0 +1,96 @@
+"""A release in miniature with the public interface that the reading commands use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from pipelines.cli.app import app
+
+_SQL = """
+CREATE SCHEMA kpi; CREATE SCHEMA filing; CREATE SCHEMA registry; CREATE SCHEMA release;
+CREATE TABLE registry.reporters (org_code VARCHAR, name VARCHAR, alias VARCHAR, insurer_type VARCHAR);
+INSERT INTO registry.reporters VALUES
+    ('00000000000011', '甲财产保险股份有限公司某市分公司', '甲财险', 'property'),
+    ('00000000000012', '乙人寿保险股份有限公司某市分公司', '乙人寿', 'life');
+CREATE TABLE filing.obligations (form VARCHAR, period VARCHAR, reporter_code VARCHAR, due_date DATE, status VARCHAR,
+    submission_id VARCHAR, filed_at TIMESTAMP, days_late INTEGER);
+INSERT INTO filing.obligations VALUES
+    ('F01', '2025-02', '00000000000011', '2025-03-10', 'filed', 'A1', '2025-03-09 10:00:00', 0),
+    ('F01', '2025-03', '00000000000011', '2025-04-10', 'filed', 'A', '2025-04-09 10:00:00', 0),
+    ('F01', '2025-03', '00000000000012', '2025-04-10', 'late', 'B', '2025-04-13 10:00:00', 3),
+    ('F02', '2025-03', '00000000000011', '2025-04-10', 'rejected', NULL, NULL, NULL),
+    ('F02', '2025-03', '00000000000012', '2025-04-10', 'missing', NULL, NULL, NULL),
+    ('F11', '2025Q1', '00000000000011', '2025-04-14', 'filed', 'C', '2025-04-09 10:00:00', 0),
+    ('F01', '2025-04', '00000000000011', '2025-05-12', 'pending', NULL, NULL, NULL);
+CREATE TABLE filing.submissions (submission_id VARCHAR, form VARCHAR, period VARCHAR, reporter_code VARCHAR,
+    kind VARCHAR, sequence_no INTEGER, state VARCHAR, signed_at TIMESTAMP, source_name VARCHAR, rows_read INTEGER,
+    rows_accepted INTEGER, rows_quarantined INTEGER, rows_rejected INTEGER, error_count INTEGER,
+    warning_count INTEGER, late_days INTEGER, ruleset_version VARCHAR);
+INSERT INTO filing.submissions VALUES ('F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011',
+    'ORIGINAL', 1, 'partly_accepted', '2025-04-09 10:00:00', 'a.csv', 100, 98, 2, 0, 2, 1, 0, 'abc');
+CREATE TABLE filing.findings (submission_id VARCHAR, form VARCHAR, period VARCHAR, reporter_code VARCHAR,
+    rule_code VARCHAR, rule_class VARCHAR, severity VARCHAR, sheet VARCHAR, row_no INTEGER, column_name VARCHAR,
+    header VARCHAR, cell VARCHAR, value VARCHAR, expected VARCHAR, message_zh VARCHAR, message_en VARCHAR,
+    fix_zh VARCHAR, fix_en VARCHAR);
+INSERT INTO filing.findings
+SELECT 'F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011', rule, 'intra', severity, NULL, n,
+    'due_date', '应办结日', 'K' || n, '2025/4/1', '2025-04-30', '应办结日与工作日历不符', 'wrong due date', '重算', 'redo'
+FROM (VALUES ('F01-I04', 'E', 7), ('F01-I04', 'E', 12), ('GEN-I05', 'W', 9)) AS f(rule, severity, n);
+CREATE TABLE kpi.kpi_catalogue (kpi_id VARCHAR, name_zh VARCHAR, name_en VARCHAR);
+INSERT INTO kpi.kpi_catalogue VALUES ('CMP-01', '有效投诉件数', 'valid complaints'),
+    ('CMP-06', '亿元保费投诉量', 'complaints per 100 million premium'),
+    ('CMP-07', '万张保单投诉量', 'complaints per 10k policies'), ('FIR-01', '首问台账覆盖率', 'ledger coverage');
+CREATE TABLE kpi.kpi_values (kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
+    peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38,6),
+    denominator DECIMAL(38,6), value DECIMAL(18,2), unit VARCHAR, base_value DECIMAL(38,6), base_period VARCHAR,
+    basis VARCHAR, status VARCHAR, rank INTEGER, n_institutions INTEGER, release_id VARCHAR);
+INSERT INTO kpi.kpi_values BY NAME
+SELECT kpi_id, period_type, period, grain, org_code, insurer_type, dimension, dimension_value, numerator,
+    denominator, value, unit, 'current' AS basis, status, rank, 2 AS n_institutions, 'v1' AS release_id
+FROM (VALUES
+    ('CMP-01', 'month', '2025-02', 'bureau', NULL, NULL, 'total', 'total', 240, NULL, 240, '件', 'OK', NULL),
+    ('CMP-01', 'month', '2025-03', 'bureau', NULL, NULL, 'total', 'total', 1250, NULL, 1250, '件', 'OK', NULL),
+    ('CMP-01', 'month', '2025-03', 'bureau', NULL, NULL, 'line_code', '机动车辆', 900, NULL, 900, '件', 'OK', NULL),
+    ('CMP-01', 'ytd', '2025-03', 'bureau', NULL, NULL, 'total', 'total', 2000, NULL, 2000, '件', 'OK', NULL),
+    ('CMP-01', 'quarter', '2025Q1', 'bureau', NULL, NULL, 'total', 'total', 2000, NULL, 2000, '件', 'OK', NULL),
+    ('CMP-06', 'month', '2025-02', 'bureau', NULL, NULL, 'total', 'total', 240, 500000000, 48.00, '件/亿元', 'OK', NULL),
+    ('CMP-06', 'month', '2025-03', 'bureau', NULL, NULL, 'total', 'total', 1250, 2000000000.5, 62.5, '件/亿元',
+        'PARTIAL', NULL),
+    ('CMP-06', 'month', '2025-03', 'insurer', '00000000000011', 'property', 'total', 'total', 12, 0, NULL, '件/亿元',
+        'ZERO_DEN', NULL),
+    ('CMP-06', 'month', '2025-03', 'insurer', '00000000000012', 'life', 'total', 'total', NULL, NULL, NULL,
+        '件/亿元', 'MISSING', NULL),
+    ('CMP-07', 'month', '2025-03', 'bureau', NULL, NULL, 'policy_basis', 'new', 5, 100, 500.00, '件/万张', 'OK', NULL),
+    ('FIR-01', 'quarter', '2025Q1', 'bureau', NULL, NULL, 'total', 'total', 1, 2, 50.00, '%', 'SMALL_BASE', NULL)
+) AS t(kpi_id, period_type, period, grain, org_code, insurer_type, dimension, dimension_value, numerator,
+    denominator, value, unit, status, rank);
+"""
+
+
+@pytest.fixture
+def release(home: Path) -> Path:
+    """Release v1 in force under XIAOBAO_HOME."""
+    folder = home / "releases" / "v1"
+    folder.mkdir(parents=True)
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as con:
+        con.execute(_SQL)
+    os.symlink("v1", home / "releases" / "current")
+    return folder
+
+
+@pytest.fixture
+def xiaobao(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command in this process; `stdout` and `stderr` apart."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments))
+
+    return invoke

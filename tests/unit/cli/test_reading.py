@@ -1,0 +1,167 @@
+"""Commands that read the release in force: what they show, filter and say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from pipelines.cli.errors import OperatorError
+
+Xiaobao = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("release")
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(result.stdout)
+    return found
+
+
+def test_kpi_shows_the_latest_of_the_shortest_period_each_kpi_has(xiaobao: Xiaobao) -> None:
+    found = rows(xiaobao("kpi", "--format", "json"))
+    assert [(row["kpi_id"], row["period"], row["dimension_value"]) for row in found] == [
+        ("CMP-01", "2025-03", "total"),
+        ("CMP-06", "2025-03", "total"),
+        ("CMP-07", "2025-03", "new"),  # has no total, so its parts are shown
+        ("FIR-01", "2025Q1", "total"),
+    ]
+    assert found[0]["name_zh"] == "有效投诉件数"
+    assert found[0]["name_en"] == "valid complaints"
+
+
+def test_kpi_gives_exact_decimals_and_the_change_from_one_period_earlier(xiaobao: Xiaobao) -> None:
+    complaints, per_premium, *_ = rows(xiaobao("kpi", "--format", "json"))
+    assert (complaints["numerator"], complaints["value"], complaints["change"]) == ("1250", "1250", "+1,010")
+    assert per_premium["denominator"] == "2000000000.5"
+    assert (per_premium["value"], per_premium["change"]) == ("62.50", "+14.5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--kpi", "CMP-01", "--period-type", "ytd"), [("CMP-01", "2025-03")]),
+        (("--kpi", "cmp-01", "--period", "2025Q1"), [("CMP-01", "2025Q1")]),
+        (("--kpi", "CMP-01", "--dimension", "line_code"), [("CMP-01", "2025-03")]),
+        (("--kpi", "CMP-01", "--dimension", "all"), [("CMP-01", "2025-03")] * 2),
+        (("--kpi", "FIR"), [("FIR-01", "2025Q1")]),
+        (("--kpi", "CMP-01,CMP-06", "--period", "2025-02"), [("CMP-01", "2025-02"), ("CMP-06", "2025-02")]),
+        (("--org", "00000000000012"), [("CMP-06", "2025-03")]),
+        (("--grain", "insurer", "--type", "property"), [("CMP-06", "2025-03")]),
+    ],
+)
+def test_kpi_filters(xiaobao: Xiaobao, arguments: tuple[str, ...], expected: list[tuple[str, str]]) -> None:
+    found = rows(xiaobao("kpi", "--format", "json", *arguments))
+    assert [(row["kpi_id"], row["period"]) for row in found] == expected
+
+
+def test_kpi_never_shows_zero_for_what_is_missing(xiaobao: Xiaobao) -> None:
+    (row,) = rows(xiaobao("kpi", "--org", "00000000000012", "--format", "json"))
+    assert (row["numerator"], row["value"], row["status"]) == (None, None, "MISSING")
+    table = xiaobao("kpi", "--org", "00000000000012").stdout
+    assert "乙人寿" in table
+    assert "MISSING" in table
+    assert " 0 " not in table
+
+
+def test_kpi_csv_has_the_keys_as_header_and_nothing_else(xiaobao: Xiaobao) -> None:
+    result = xiaobao("kpi", "--format", "csv")
+    lines = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert result.stderr == ""
+    assert lines[0]["kpi_id"] == "CMP-01"
+    assert lines[0]["denominator"] == ""
+
+
+def test_kpi_without_a_match_says_what_to_try(xiaobao: Xiaobao) -> None:
+    error = xiaobao("kpi", "--period", "2031-01").exception
+    assert isinstance(error, OperatorError)
+    assert "no KPI value fits" in str(error)
+
+
+def test_kpi_refuses_an_unknown_grain_as_wrong_usage(xiaobao: Xiaobao) -> None:
+    result = xiaobao("kpi", "--grain", "county")
+    assert result.exit_code == 2
+    assert "insurer_type" in result.stderr
+
+
+def test_status_is_a_board_of_the_last_month_due_with_its_quarter(xiaobao: Xiaobao) -> None:
+    result = xiaobao("status")
+    assert "2025-03" in result.stdout
+    assert "迟 3天" in result.stdout
+    for mark in ("✓ 已报 filed 2", "缺 缺报 missing 1", "退 退回 rejected 1", "共 total 5"):
+        assert mark in result.stdout
+    assert "2025Q1" in result.stdout
+
+
+def test_status_lists_obligations_for_programs(xiaobao: Xiaobao) -> None:
+    found = rows(xiaobao("status", "--period", "2025-03", "--format", "json"))
+    assert {(row["form"], row["alias"], row["status"]) for row in found} >= {
+        ("F01", "乙人寿", "late"),
+        ("F02", "甲财险", "rejected"),
+    }
+    assert found[0]["due_date"]
+
+
+def test_status_can_be_narrowed_to_those_who_miss_something(xiaobao: Xiaobao) -> None:
+    found = rows(xiaobao("status", "--only", "missing", "--format", "json"))
+    assert {row["alias"] for row in found} == {"乙人寿"}
+    assert isinstance(xiaobao("status", "--only", "lost").exception, OperatorError)
+
+
+def test_findings_are_counted_filtered_and_cut_with_a_word(xiaobao: Xiaobao) -> None:
+    assert "(3)" in xiaobao("findings").stdout
+    assert len(rows(xiaobao("findings", "--severity", "w", "--format", "json"))) == 1
+    assert len(rows(xiaobao("findings", "--rule", "F01-I04,GEN-I01", "--format", "json"))) == 2
+    cut = xiaobao("findings", "--limit", "1").stdout
+    assert "显示 1 / 3" in cut
+
+
+def test_receipt_has_the_verdict_every_finding_its_place_and_the_fix(xiaobao: Xiaobao) -> None:
+    shown = xiaobao("receipt", "F01-2025-03-00000000000011-001").stdout
+    for text in (
+        "部分接受",
+        "partly_accepted",
+        "F01-I04",
+        "应办结日",
+        "2025/4/1",
+        "2025-04-30",
+        "重算",
+        "隔离行数",
+    ):
+        assert text in shown
+    english = xiaobao("receipt", "F01-2025-03-00000000000011-001", "--lang", "en").stdout
+    assert "wrong due date" in english
+    assert "Sound rows are loaded" in english
+
+
+def test_receipt_as_json_is_one_document(xiaobao: Xiaobao) -> None:
+    document = json.loads(xiaobao("receipt", "F01-2025-03-00000000000011-001", "--format", "json").stdout)
+    assert document["submission"]["state"] == "partly_accepted"
+    assert [finding["row_no"] for finding in document["findings"]] == [7, 12, 9]
+
+
+def test_receipt_of_an_unknown_submission_names_near_ones(xiaobao: Xiaobao) -> None:
+    error = xiaobao("receipt", "F01-2025-03-00000000000011-002").exception
+    assert isinstance(error, OperatorError)
+    assert "near it: F01-2025-03-00000000000011-001" in str(error)
+
+
+def test_a_release_of_another_version_is_told(xiaobao: Xiaobao, release: Path) -> None:
+    import duckdb
+
+    with duckdb.connect(str(release / "warehouse.duckdb")) as con:
+        con.execute("ALTER TABLE filing.findings DROP COLUMN fix_zh")
+    error = xiaobao("findings").exception
+    assert isinstance(error, OperatorError)
+    assert "xiaobao run --full" in str(error)
+
+
+def test_version_names_the_release_in_force(xiaobao: Xiaobao) -> None:
+    versions = {row["component"]: row["version"] for row in rows(xiaobao("version", "--format", "json"))}
+    assert versions["release"] == "v1"
+    assert versions["dagster"] == "1.13.27"

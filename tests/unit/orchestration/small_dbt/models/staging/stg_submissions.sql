@@ -1,0 +1,1 @@
+select submission_id, rows_accepted from {{ source('filing', 'submissions') }}

@@ -1,0 +1,120 @@
+"""dbt in the run's own process: models and tests as Dagster sees them, what is rebuilt and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import duckdb
+import pytest
+
+from pipelines.orchestration.models import (
+    InProcessBuilder,
+    ModelProject,
+    ModelsError,
+    leaf_keys,
+    prepare_manifest,
+)
+from pipelines.settings import Settings
+
+from .conftest import FakeSteps
+
+MakeDefs = Callable[..., dg.Definitions]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture(autouse=True)
+def same_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes have no ledger to take a fingerprint of."""
+    monkeypatch.setattr("pipelines.orchestration.models.ModelState._digest", lambda self, con: "state")
+
+
+@pytest.fixture
+def builder(run_settings: Settings) -> InProcessBuilder:
+    return InProcessBuilder(run_settings)
+
+
+def test_models_are_built_and_their_tests_are_checks(
+    make_defs: MakeDefs, run_settings: Settings, builder: InProcessBuilder, instance: dg.DagsterInstance
+) -> None:
+    defs = make_defs(model_builder=builder)
+    result = defs.resolve_job_def("refresh").execute_in_process(instance=instance)
+
+    evaluations = [e for e in result.get_asset_check_evaluations() if e.asset_key != dg.AssetKey("verdicts")]
+    specs = defs.resolve_all_asset_specs()
+    assert {e.check_name for e in evaluations} == {
+        "not_null_stg_submissions_submission_id",
+        "unique_stg_submissions_submission_id",
+        "not_null_kpi_values_value",
+    }
+    assert all(e.passed for e in evaluations)
+    assert {s.key.to_user_string(): s.group_name for s in specs}["kpi/kpi_values"] == "kpi"
+    with duckdb.connect(str(run_settings.build_database)) as con:  # the lock was let go
+        assert con.execute("SELECT value FROM main_kpi.kpi_values").fetchall() == [(30,)]
+
+
+def test_unchanged_data_are_not_built_again_but_the_release_is_reached(
+    make_defs: MakeDefs, builder: InProcessBuilder, steps: FakeSteps, instance: dg.DagsterInstance
+) -> None:
+    job = make_defs(model_builder=builder).resolve_job_def("refresh")
+    job.execute_in_process(instance=instance)
+    assert builder.summary.rebuilt
+
+    steps.calls.clear()
+    assert job.execute_in_process(instance=instance).success
+    assert not builder.summary.rebuilt
+    assert steps.calls[-1] == ("publish",)
+
+    config = {"ops": {"models": {"config": {"full": True}}}}
+    job.execute_in_process(instance=instance, run_config=config)
+    assert builder.summary.rebuilt
+    assert builder.summary.tests_passed == 3
+
+
+def test_a_failing_test_stops_the_release_and_everything_is_built_next_time(
+    make_defs: MakeDefs, builder: InProcessBuilder, steps: FakeSteps, instance: dg.DagsterInstance
+) -> None:
+    job = make_defs(model_builder=builder).resolve_job_def("refresh")
+    job.execute_in_process(instance=instance)
+
+    steps.submissions = 0  # the sum of nothing is NULL, which the not_null test refuses
+    steps.calls.clear()
+    config = {"ops": {"models": {"config": {"full": True}}}}
+    with pytest.raises(dg.Failure, match="not_null_kpi_values_value"):
+        job.execute_in_process(instance=instance, run_config=config)
+    assert ("publish",) not in steps.calls
+
+    steps.submissions = 2
+    assert job.execute_in_process(instance=instance).success
+    assert builder.summary.rebuilt
+
+
+def test_the_release_waits_for_models_that_no_model_reads(project: ModelProject) -> None:
+    assert leaf_keys(project) == [dg.AssetKey(["kpi", "kpi_values"])]
+
+
+def test_a_project_is_parsed_once_per_state(project: ModelProject, run_settings: Settings) -> None:
+    before = project.manifest_path.stat().st_mtime_ns
+    assert prepare_manifest(run_settings, project).stat().st_mtime_ns == before
+    (project.project_dir / "models" / "kpi" / "more.sql").write_text("select 1 as one", encoding="utf-8")
+    changed = ModelProject(project.project_dir, project.work_dir, {})
+    assert changed.fingerprint != project.fingerprint
+    assert (
+        ModelProject(project.project_dir, project.work_dir, {"small_base": 5}).fingerprint
+        != changed.fingerprint
+    )
+
+
+def test_a_project_that_dbt_refuses_is_told_in_dbts_words(
+    project: ModelProject, run_settings: Settings
+) -> None:
+    (project.project_dir / "models" / "broken.sql").write_text("select {{ nonsense( }}", encoding="utf-8")
+    broken = ModelProject(project.project_dir, project.work_dir, {})
+    with pytest.raises(ModelsError, match=r"broken\.sql"):
+        prepare_manifest(run_settings, broken)
+    assert not list(broken.parsed_dir.parent.glob(".parsing-*"))

@@ -1,7 +1,8 @@
 """Errors of the contracts room: each says what was found, what was needed and what to do next.
 
-Put here: exception types that other rooms catch to tell a filer's mistake (unknown form, version, period) from a
-defect of our own contracts. Do not put here: findings about filed rows; those are data, not exceptions.
+Put here: exception types that other rooms catch to tell a filer's mistake (unknown form, version, period)
+from a defect of our own contracts. Do not put here: findings about filed rows; those are data, not
+exceptions.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ class ContractError(Exception):
 
 
 class CatalogueError(ContractError):
-    """The files under ``expectations/`` are unusable; ``problems`` lists every defect found, one sentence each."""
+    """The files under ``expectations/`` are unusable; ``problems`` lists every defect, one sentence each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
+        """Take the defects, at least one."""
         self.problems = tuple(problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         super().__init__(

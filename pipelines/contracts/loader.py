@@ -1,13 +1,14 @@
 """Reads ``expectations/`` into the typed catalogue and refuses it if anything in it is wrong.
 
-The files are Open Data Contract Standard 3.2 (one per form, ``common.odcs.yaml`` for the shared header and rules) and
-code lists of our own shape. Put here: the mapping from YAML to :mod:`pipelines.contracts.model` and the checks that
-need more than one file. Do not put here: what forms and rules mean.
+The files are Open Data Contract Standard 3.2 (one per form, ``common.odcs.yaml`` for the shared header and
+rules) and code lists of our own shape. Put here: the mapping from YAML to :mod:`pipelines.contracts.model`
+and the checks that need more than one file. Do not put here: what forms and rules mean.
 
-What the standard has no word for stands in ``customProperties`` (documented in ``expectations/README.md``). The
-documents are read with the C parser of PyYAML and mapped here, not through the standard's own pydantic model: its
-``from_file`` parses in pure Python and would dominate the start of every command. That every file *is* a valid
-document of the standard is proved by a test, with the standard's model and its JSON schema.
+What the standard has no word for stands in ``customProperties`` (documented in ``expectations/README.md``).
+The documents are read with the C parser of PyYAML and mapped here, not through the standard's own pydantic
+model: its ``from_file`` parses in pure Python and would dominate the start of every command. That every
+file *is* a valid document of the standard is proved by a test, with the standard's model and its JSON
+schema.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _CODES = re.compile(r"\{codes:([A-Z0-9_]+)(?::([A-Z]))?\}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MESSAGE_PLACEHOLDERS = {"value", "expected", "column", "header"}
-_RELATION = re.compile(r"\{(?:self|self\.all|submissions|rollup|working_days|([A-Z][A-Z0-9]*)(?:\.counterpart)?)\}")
+_RELATION = re.compile(
+    r"\{(?:self|self\.all|submissions|rollup|working_days|([A-Z][A-Z0-9]*)(?:\.counterpart)?)\}"
+)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
@@ -70,7 +73,8 @@ def load_catalogue(root: Path | None = None) -> Catalogue:
     """Read and check every contract; done once per folder and process.
 
     Args:
-        root: folder with the contracts; by default ``expectations/`` of the checkout or the installed package.
+        root: folder with the contracts; by default ``expectations/`` of the checkout or the installed
+            package.
 
     Raises:
         CatalogueError: any defect; all of them are listed at once.
@@ -180,7 +184,9 @@ def _read_code_lists(documents: Mapping[str, dict[str, Any]], problems: list[str
             entries = tuple(_code_entry(item) for item in document["entries"])
             found = CodeList(document["name"], document["title_zh"], document["title_en"], entries)
         except (KeyError, TypeError, ValueError) as error:
-            problems.append(f"{name}: {_cause(error)}; needed: name, title_zh, title_en, entries (see README.md)")
+            problems.append(
+                f"{name}: {_cause(error)}; needed: name, title_zh, title_en, entries (see README.md)"
+            )
             continue
         if name != f"{CODE_LIST_FOLDER}/{found.name}.yaml":
             problems.append(f"{name}: the list calls itself {found.name}; file name and name must agree")
@@ -278,7 +284,9 @@ class _FormReader:
 
     def _key(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         positions = {
-            int(item["primaryKeyPosition"]): item["name"] for item in schema["properties"] if item.get("primaryKey")
+            int(item["primaryKeyPosition"]): item["name"]
+            for item in schema["properties"]
+            if item.get("primaryKey")
         }
         if sorted(positions) != list(range(1, len(positions) + 1)):
             self._note(f"primaryKeyPosition must run from 1 without gaps; found {sorted(positions)}")
@@ -299,7 +307,8 @@ class _FormReader:
         options = item.get("logicalTypeOptions") or {}
         kind = self._kind(item, facts)
         least, most = _bound(options, "minimum"), _bound(options, "maximum")
-        # "Not below zero" alone is the common case and a finding of its own (GEN-I03); any other bound is a range.
+        # "Not below zero" alone is the common case and a finding of its own (GEN-I03); any other bound is a
+        # range.
         non_negative = least == 0 and most is None
         precision = scale = None
         if kind == "decimal":
@@ -345,7 +354,9 @@ class _FormReader:
     def _check_column(self, column: Column, item: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         where = f"column {column.name}"
         if column.duckdb_type != item["physicalType"].replace(" ", ""):
-            self._note(f"{where}: physicalType {item['physicalType']} does not fit its kind, {column.duckdb_type}")
+            self._note(
+                f"{where}: physicalType {item['physicalType']} does not fit its kind, {column.duckdb_type}"
+            )
         if column.kind in {"text", "code", "hash"} and not column.length:
             self._note(f"{where}: a {column.kind} column needs logicalTypeOptions.maxLength")
         if column.kind in {"code", "hash"} and options.get("minLength") != column.length:
@@ -373,7 +384,9 @@ class _FormReader:
         implementation = item.get("implementation") or {}
         terms = implementation.get("kwargs") or {}
         if item["type"] == "custom" and terms.get("rule") != item["name"]:
-            raise ValueError(f"implementation.kwargs.rule is {terms.get('rule')!r}; needed: the rule's own name")
+            raise ValueError(
+                f"implementation.kwargs.rule is {terms.get('rule')!r}; needed: the rule's own name"
+            )
         return Rule(
             code=item["name"],
             rule_class=self._one_of("ruleClass", facts["ruleClass"], get_args(RuleClass)),
@@ -484,7 +497,11 @@ def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: l
             problems.append(f"{name}: the common header column {shared.name} is missing")
             continue
         aligned = replace(
-            own, title_zh=shared.title_zh, aliases=shared.aliases, key=shared.key, description=shared.description
+            own,
+            title_zh=shared.title_zh,
+            aliases=shared.aliases,
+            key=shared.key,
+            description=shared.description,
         )
         if aligned != shared:
             problems.append(f"{name}: column {shared.name} differs from the common header in type or facts")
@@ -495,19 +512,7 @@ def _check_rule(note: Callable[[str], None], rule: Rule, names: set[str]) -> Non
     for field in rule.fields:
         if field not in names:
             note(f"{where}: names {field!r}, which is no column")
-    texts = {
-        "description": rule.text_en,
-        "textZh": rule.text_zh,
-        "messageZh": rule.message_zh,
-        "messageEn": rule.message_en,
-        "fixZh": rule.fix_zh,
-        "fixEn": rule.fix_en,
-    }
-    for label, text in texts.items():
-        if not isinstance(text, str) or not text.strip():
-            note(f"{where}: {label} is empty")
-        elif unknown := set(_PLACEHOLDER.findall(text)) - _MESSAGE_PLACEHOLDERS:
-            note(f"{where}: {label} uses the unknown placeholder {sorted(unknown)[0]!r}")
+    _check_texts(note, rule)
     has = {"row": rule.predicate, "query": rule.query}
     for kind, sql in has.items():
         if (rule.kind == kind) != bool(sql):
@@ -519,11 +524,27 @@ def _check_rule(note: Callable[[str], None], rule: Rule, names: set[str]) -> Non
             if not _RELATION.fullmatch("{" + placeholder + "}"):
                 note(f"{where}: the query uses the unknown relation {{{placeholder}}}")
     if (rule.kind == "not_evaluable") != bool(rule.not_evaluable_reason and rule.not_evaluable_reason_zh):
-        note(f"{where}: notEvaluableReason and notEvaluableReasonZh belong to not_evaluable rules, and only to them")
+        note(f"{where}: not_evaluable rules, and no others, have notEvaluableReason and notEvaluableReasonZh")
+
+
+def _check_texts(note: Callable[[str], None], rule: Rule) -> None:
+    texts = {
+        "description": rule.text_en,
+        "textZh": rule.text_zh,
+        "messageZh": rule.message_zh,
+        "messageEn": rule.message_en,
+        "fixZh": rule.fix_zh,
+        "fixEn": rule.fix_en,
+    }
+    for label, text in texts.items():
+        if not str(text or "").strip():
+            note(f"rule {rule.code}: {label} is empty")
+        elif unknown := set(_PLACEHOLDER.findall(str(text))) - _MESSAGE_PLACEHOLDERS:
+            note(f"rule {rule.code}: {label} uses the unknown placeholder {min(unknown)!r}")
 
 
 def _check_predicate(note: Callable[[str], None], rule: Rule, names: set[str]) -> None:
-    """Every column a predicate reads must stand in fields: an unreadable cell of theirs keeps the rule silent."""
+    """Every column a predicate reads must stand in fields, which is what the filer is shown, and no other."""
     sql = " ".join(filter(None, (rule.predicate, rule.expected)))
     used = {word for word in _WORD.findall(_STRING.sub("''", sql)) if word in names} | set(given_columns(sql))
     for name in sorted(used - set(rule.fields)):

@@ -1,7 +1,8 @@
 """The typed objects of a contract: form, column, rule, code list, catalogue.
 
-Put here: what these things are and questions that need nothing but themselves. Do not put here: how they are read
-from YAML (:mod:`pipelines.contracts.loader`) or what is done with them (validation, warehouse, intake).
+Put here: what these things are and questions that need nothing but themselves. Do not put here: how they
+are read from YAML (:mod:`pipelines.contracts.loader`) or what is done with them (validation, warehouse,
+intake).
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ class Column:
     Attributes:
         name: English snake_case name, the physical column.
         title_zh: Chinese header as printed in the form.
-        kind: how the filed text is read. ``code`` is exactly ``length`` characters ``[0-9A-Z]``; ``hash`` is 64
-            hexadecimal digits of either case; ``boolean`` is filed as Y or N; ``enum`` is closed, by ``values`` or
-            by ``code_list``; ``text`` is free up to ``length`` characters.
+        kind: how the filed text is read. ``code`` is exactly ``length`` characters ``[0-9A-Z]``; ``hash``
+            is 64 hexadecimal digits of either case; ``boolean`` is filed as Y or N; ``enum`` is closed, by
+            ``values`` or by ``code_list``; ``text`` is free up to ``length`` characters.
         required: no row may leave it empty (GEN-I01).
         key: part of the form's key.
         length: characters, of ``text`` (at most) and ``code``, ``hash`` (exactly); else None.
@@ -62,7 +63,8 @@ class Column:
         personal: concerns a natural person; its clear value must not leave the archive.
         immutable: may not change once its key has been filed (GEN-P01).
         non_negative: a number that may not be below zero (GEN-I03).
-        may_be_future: a date that may lie after the signature, such as a limit or the end of a validity (GEN-I02).
+        may_be_future: a date that may lie after the signature, such as a limit or the end of a validity
+            (GEN-I02).
         description: meaning in one sentence, English.
     """
 
@@ -100,26 +102,27 @@ class Rule:
 
     Attributes:
         code: code of the rule catalogue, e.g. ``F01-I04``.
-        rule_class: what the rule looks at: structure (the file), intra (one row), inter (rows of one file), cross
-            (another form), period (other periods), aggregate (printed figures).
+        rule_class: what the rule looks at: structure (the file), intra (one row), inter (rows of one file),
+            cross (another form), period (other periods), aggregate (printed figures).
         severity: E blocks, W is told.
-        kind: how it is run. ``row``: ``predicate``; ``query``: ``query``; ``generic``: from the facts of each column;
-            ``envelope``: from the envelope and the file as a whole; ``not_evaluable``: never, for the reason given.
+        kind: how it is run. ``row``: ``predicate``; ``query``: ``query``; ``generic``: from the facts of
+            each column; ``envelope``: from the envelope and the file as a whole; ``not_evaluable``: never,
+            for the reason given.
         fields: columns the rule reads; the first one is blamed. Empty for a rule that blames the file.
         text_zh: the rule as a sentence, Chinese.
         text_en: the rule as a sentence, English.
-        message_zh: finding in Chinese; may hold the placeholders ``{value}``, ``{expected}``, ``{column}`` (English
-            name) and ``{header}`` (Chinese header).
+        message_zh: finding in Chinese; may hold the placeholders ``{value}``, ``{expected}``, ``{column}``
+            (English name) and ``{header}`` (Chinese header).
         message_en: finding in English, same placeholders.
         fix_zh: what the filer should do, Chinese.
         fix_en: what the filer should do, English.
         dimension: quality dimension of the Open Data Contract Standard.
-        predicate: DuckDB boolean expression over the form's typed columns, true when the rule holds; NULL counts as
-            holding. Vocabulary: :mod:`pipelines.contracts.predicates`.
+        predicate: DuckDB boolean expression over the form's typed columns, true when the rule holds; NULL
+            counts as holding. Vocabulary: :mod:`pipelines.contracts.predicates`.
         expected: DuckDB expression of a row rule that gives the expected value as text, or None.
-        query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per finding;
-            relations are written ``{self}``, ``{self.all}``, ``{submissions}``, ``{F02}``, ``{F02.counterpart}``,
-            ``{rollup}``, ``{working_days}``.
+        query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
+            finding; relations are written ``{self}``, ``{self.all}``, ``{submissions}``, ``{F02}``,
+            ``{F02.counterpart}``, ``{rollup}``, ``{working_days}``.
         needs: forms whose counterpart must exist, else the verdict is not_run for that submission.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
@@ -243,7 +246,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class CodeEntry:
-    """One value of a code list, with the days it may be used and the insurer classes it is for (empty: all)."""
+    """One value of a code list, the days it may be used and the insurer classes it is for (empty: all)."""
 
     value: str
     label_zh: str
@@ -254,7 +257,9 @@ class CodeEntry:
 
     def valid_on(self, day: date) -> bool:
         """True if the value may be used for an event of that day, both ends included."""
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_to is None or day <= self.valid_to
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +289,8 @@ class Catalogue:
         code_lists: name -> list.
         common_rules: GEN and ENV rules, shared by all forms.
         supervisor_code: reporter code of the supervisor's own forms; it stands in no institution master.
-        ruleset_version: first 12 hexadecimal digits of the sha256 over the content of all contracts; stored beside
-            every verdict.
+        ruleset_version: first 12 hexadecimal digits of the sha256 over the content of all contracts; stored
+            beside every verdict.
     """
 
     forms: Mapping[str, Form]
@@ -300,8 +305,8 @@ class Catalogue:
         Raises:
             UnknownFormError: no form has the code.
             UnknownFormVersionError: the form has no such version.
-            FormNotInForceError: the version does not apply to the period, or the period is of another kind than
-                the form's frequency.
+            FormNotInForceError: the version does not apply to the period, or the period is of another kind
+                than the form's frequency.
             PeriodError: the period is a text that names none.
         """
         form = self.forms.get(code)
@@ -321,8 +326,8 @@ class Catalogue:
         if not form.in_force(asked):
             until = form.effective_to or "today"
             raise FormNotInForceError(
-                f"form {code} version {version} is in force for periods from {form.effective_from} to {until}, "
-                f"not for {asked.label}"
+                f"form {code} version {version} is in force for periods from {form.effective_from} to "
+                f"{until}, not for {asked.label}"
             )
         return form
 

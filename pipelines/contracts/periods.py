@@ -1,7 +1,8 @@
 """Reporting periods: their labels, first and last days, neighbours and filing deadlines.
 
-Labels are ``2025-03`` (month), ``2025Q1`` (quarter), ``2025H1`` (half-year) and ``2025`` (year). Put here: calendar
-arithmetic of periods. Do not put here: who owes which period (filing) or windows of a KPI (dbt models).
+Labels are ``2025-03`` (month), ``2025Q1`` (quarter), ``2025H1`` (half-year) and ``2025`` (year). Put here:
+calendar arithmetic of periods. Do not put here: who owes which period (filing) or windows of a KPI (dbt
+models).
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Period:
     def containing(cls, kind: PeriodKind, day: date) -> Period:
         """The period of a kind in which a day lies."""
         if kind not in get_args(PeriodKind):
-            raise PeriodError(f"{kind!r} is no kind of period; needed: one of {', '.join(get_args(PeriodKind))}")
+            raise PeriodError(
+                f"{kind!r} is no kind of period; needed: one of {', '.join(get_args(PeriodKind))}"
+            )
         span = _MONTHS[kind]
         return cls._build(kind, day.year, (day.month - 1) // span * span + 1)
 
@@ -90,7 +93,8 @@ class Period:
     def months(self) -> tuple[Period, ...]:
         """The months of the period, in order; a month gives itself."""
         return tuple(
-            Period._build("month", self.start.year, month) for month in range(self.start.month, self.end.month + 1)
+            Period._build("month", self.start.year, month)
+            for month in range(self.start.month, self.end.month + 1)
         )
 
     def shift(self, steps: int) -> Period:
@@ -99,15 +103,15 @@ class Period:
         return Period._build(self.kind, index // 12, index % 12 + 1)
 
     def within(self, kind: PeriodKind) -> Period:
-        """The period of another kind in which this one ends: the quarter of a month, the year of a quarter."""
+        """The period of another kind in which this one ends, such as the quarter of a month."""
         return Period.containing(kind, self.end)
 
 
 def filing_deadline(period: Period, deadline_days: int, is_working_day: Callable[[date], bool]) -> date:
     """Last day on which a filing of a period is on time.
 
-    It is day ``deadline_days`` after the period's end (M+10 is the 10th of the next month, Q+12 the 12th of the
-    month after the quarter), moved forward to the next working day if it is none.
+    It is day ``deadline_days`` after the period's end (M+10 is the 10th of the next month, Q+12 the 12th of
+    the month after the quarter), moved forward to the next working day if it is none.
 
     Args:
         period: the period filed.
@@ -116,7 +120,9 @@ def filing_deadline(period: Period, deadline_days: int, is_working_day: Callable
             its error for a day outside the calendar passes through.
     """
     if deadline_days < 1:
-        raise ValueError(f"deadline_days is {deadline_days}; a deadline lies at least one day after the period")
+        raise ValueError(
+            f"deadline_days is {deadline_days}; a deadline lies at least one day after the period"
+        )
     day = period.end + timedelta(days=deadline_days)
     while not is_working_day(day):
         day += timedelta(days=1)

@@ -1,8 +1,8 @@
 """The working-day calendar: which days count, and arithmetic over them.
 
-The days are data (``data/calendar/working_days.csv``: day, is_working_day, note), frozen from the holiday notices of
-the State Council as the package chinesecalendar carries them, so that a limit computed today is computed the same in
-five years. Put here: look-ups over that file. Do not put here: filing deadlines
+The days are data (``data/calendar/working_days.csv``: day, is_working_day, note), frozen from the holiday
+notices of the State Council as the package chinesecalendar carries them, so that a limit computed today is
+computed the same in five years. Put here: look-ups over that file. Do not put here: filing deadlines
 (:func:`pipelines.contracts.periods.filing_deadline`) or the SQL form of the same look-ups
 (:mod:`pipelines.contracts.predicates`).
 """
@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from pipelines.contracts.errors import CalendarFileError, CalendarRangeError
@@ -23,24 +24,26 @@ _TRUTH = {"true": True, "false": False}
 
 
 class WorkingDayCalendar:
-    """Working days of an unbroken range of dates.
-
-    Args:
-        days: pairs (day, is working day) in order, without gaps.
-        source: what to call the calendar in messages, usually its file.
-
-    Raises:
-        CalendarFileError: no days, or a gap, or a day out of order.
-    """
+    """Working days of an unbroken range of dates, ``first_day`` to ``last_day``."""
 
     def __init__(self, days: Iterable[tuple[date, bool]], source: str = "working-day calendar") -> None:
+        """Build a calendar from its days.
+
+        Args:
+            days: pairs (day, is working day) in order, without gaps.
+            source: what to call the calendar in messages, usually its file.
+
+        Raises:
+            CalendarFileError: no days, or a gap, or a day out of order.
+        """
         listed = list(days)
         if not listed:
             raise CalendarFileError(f"{source} lists no day; needed: one line per day, without gaps")
-        for (before, _), (after, _) in zip(listed, listed[1:], strict=False):
+        for (before, _), (after, _) in pairwise(listed):
             if after - before != timedelta(days=1):
                 raise CalendarFileError(
-                    f"{source}: after {before} comes {after}; needed: every day once and in order. Restore the file."
+                    f"{source}: after {before} comes {after}; needed: every day once and in order. "
+                    "Restore the file."
                 )
         self.first_day = listed[0][0]
         self.last_day = listed[-1][0]
@@ -75,7 +78,7 @@ class WorkingDayCalendar:
             ValueError: count is less than 1.
         """
         if count < 1:
-            raise ValueError(f"count is {count}; at least one working day must be added (roll_forward adds none)")
+            raise ValueError(f"count is {count}; needed: at least one (roll_forward adds no working day)")
         position = self.working_day_no(day) + count - 1
         if position >= len(self._working_days):
             raise CalendarRangeError(f"{count} working days after {day} lie beyond {self._extent()}")
@@ -98,8 +101,8 @@ class WorkingDayCalendar:
 
     def _extent(self) -> str:
         return (
-            f"the calendar {self._source} ({self.first_day} to {self.last_day}). To extend it, append one line "
-            "per day (day,is_working_day,note) from the State Council's holiday notice of the year"
+            f"the calendar {self._source} ({self.first_day} to {self.last_day}). To extend it, append one "
+            "line per day (day,is_working_day,note) from the State Council's holiday notice of the year"
         )
 
 
@@ -129,7 +132,8 @@ def _load(path: Path) -> WorkingDayCalendar:
             reader = csv.DictReader(file)
             if reader.fieldnames != _FIELDS:
                 raise CalendarFileError(
-                    f"{path}: the columns are {reader.fieldnames}; needed: {','.join(_FIELDS)}. Restore the file."
+                    f"{path}: the columns are {reader.fieldnames}; needed: {','.join(_FIELDS)}. "
+                    "Restore the file."
                 )
             return WorkingDayCalendar((_read(path, row) for row in reader), str(path.name))
     except FileNotFoundError as error:
@@ -143,5 +147,6 @@ def _read(path: Path, row: dict[str, str]) -> tuple[date, bool]:
         return date.fromisoformat(row["day"]), _TRUTH[row["is_working_day"]]
     except (KeyError, ValueError) as error:
         raise CalendarFileError(
-            f"{path}: the line {row} cannot be read; needed: day as YYYY-MM-DD, is_working_day as true or false"
+            f"{path}: the line {row} cannot be read; needed: day as YYYY-MM-DD, is_working_day as true "
+            "or false"
         ) from error

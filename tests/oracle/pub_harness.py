@@ -80,10 +80,13 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[st
         for row in rows
     ]
     marks = "(" + ", ".join("?" * (len(names) + len(_IDENTITY))) + ")"
-    for start in range(0, len(values), 200):  # one statement a chunk: a statement a row takes a hundred times longer
+    for start in range(
+        0, len(values), 200
+    ):  # one statement a chunk: a statement a row takes a hundred times longer
         chunk = values[start : start + 200]
         con.execute(
-            f"INSERT INTO {table} VALUES {', '.join([marks] * len(chunk))}", [cell for row in chunk for cell in row]
+            f"INSERT INTO {table} VALUES {', '.join([marks] * len(chunk))}",
+            [cell for row in chunk for cell in row],
         )
 
 
@@ -113,7 +116,9 @@ def findings(con: duckdb.DuckDBPyConnection, rule_code: str) -> list[Finding]:
             "SELECT submission_no, row_no, figure_id FROM pub_self"
         ).fetchall()
     }
-    return sorted(Finding(rule_code, ids[no, row], value, expected) for no, row, value, expected in told(con, rule_code))
+    return sorted(
+        Finding(rule_code, ids[no, row], value, expected) for no, row, value, expected in told(con, rule_code)
+    )
 
 
 def statement(period: str, row_no: int, **columns: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Every figure of the oracle is filed in data/official_figures: value, printed decimals and source; nothing is invented.
+"""Every figure of the oracle is filed in data/official_figures with its value, decimals and source; none is invented.
 
 What is no official figure of a reporting period is named here with its reason and tested from the oracle's own tables
 (`test_published_figures`, `test_seed_figures`).
@@ -29,7 +29,11 @@ NOT_FILED = {
 NOT_FILED_ROWS = {
     ("cn_callback", "大连", "standard"): "a limit set by rule, not a figure of a period",
     ("cn_callback", "浙江", "2010-2012"): "an article's remark on single companies, over no reporting period",
-    ("cn_callback", "浙江", "2012-05..2012-08"): "an article's remark on single companies, over no reporting period",
+    (
+        "cn_callback",
+        "浙江",
+        "2012-05..2012-08",
+    ): "an article's remark on single companies, over no reporting period",
     ("cn_callback", "某市(seed 004,疑为大连)", "XX年底"): "city and year are masked in the source",
     ("cn_callback", "某市(seed 004,疑为大连)", "XX年"): "city and year are masked in the source",
     ("cn_callback", "上海", "2010"): "a rule for the size of a sample, not a number",
@@ -151,7 +155,14 @@ def bureau_tables() -> Iterator[Expected]:
             place = ("all" if group == "total" else group, "count" if name else "total", "", name)
         for number, text in numbers(row, value="count", share_pct="share_pct", yoy="yoy_pct"):
             yield Expected(
-                "cn_bureau_tables", row["source_ids"], row["period"], row["bureau"], *place, number, text, "件"
+                "cn_bureau_tables",
+                row["source_ids"],
+                row["period"],
+                row["bureau"],
+                *place,
+                number,
+                text,
+                "件",
             )
 
 
@@ -304,7 +315,9 @@ def test_every_number_is_filed_as_printed(source: object) -> None:
 def test_every_source_of_a_row_of_the_oracle_is_named() -> None:
     named: dict[tuple[str, str], set[str]] = defaultdict(set)
     for figure in expected():
-        named[figure.file, figure.source_ids + figure.period].update(statement_of(figure)["source_id"].split(";"))
+        named[figure.file, figure.source_ids + figure.period].update(
+            statement_of(figure)["source_id"].split(";")
+        )
     for figure in expected():
         missing = set(figure.source_ids.split(";")) - named[figure.file, figure.source_ids + figure.period]
         assert not missing, figure
@@ -335,12 +348,15 @@ def test_every_row_of_the_oracle_is_filed_or_named_here() -> None:
             "cn_bulletin_2022Q3_full": _filled("cn_bulletin_2022Q3_full", "value", "share_pct"),
             "cn_reasons_lines": _filled("cn_reasons_lines", "count", "share_pct"),
             "cn_bureau_tables": _filled("cn_bureau_tables", "count", "share_pct", "yoy_pct"),
-            "cn_circ_aggregates_2012_2018": _filled("cn_circ_aggregates_2012_2018", "value", "share_pct", "yoy_pct"),
+            "cn_circ_aggregates_2012_2018": _filled(
+                "cn_circ_aggregates_2012_2018", "value", "share_pct", "yoy_pct"
+            ),
             "cn_company_rates": _filled("cn_company_rates", "value"),
             "cn_medians": _filled("cn_medians", "value"),
         }
     )
-    assert {name: count for name, count in Counter(figure.file for figure in expected()).items() if name in filled} == filled
+    found = Counter(figure.file for figure in expected())
+    assert {name: found[name] for name in filled} == filled
 
 
 def _filled(name: str, *columns: str) -> int:

@@ -32,7 +32,9 @@ def figures() -> duckdb.DuckDBPyConnection:
 
 
 def test_what_fails_is_exactly_what_is_explained(figures: duckdb.DuckDBPyConnection) -> None:
-    found = {(f.rule_code, f.figure_id, f.value, f.expected) for rule in RULES for f in findings(figures, rule)}
+    found = {
+        (f.rule_code, f.figure_id, f.value, f.expected) for rule in RULES for f in findings(figures, rule)
+    }
     explained = {
         (failure.rule_code, failure.figure_id, failure.published, failure.computed)
         for failure in EXPLAINED_FAILURES
@@ -90,7 +92,9 @@ def test_figures_that_are_not_filed_are_held_to_the_same_rules() -> None:
         for rule in RULES
         for finding in findings(con, rule)
     }
-    explained = {(e.rule_code, e.subject, e.published, e.computed) for e in EXPLAINED_FAILURES if e.figure_id is None}
+    explained = {
+        (e.rule_code, e.subject, e.published, e.computed) for e in EXPLAINED_FAILURES if e.figure_id is None
+    }
     assert found == explained
 
 
@@ -103,7 +107,8 @@ def test_no_printed_share_could_be_another_one(ulp: str) -> None:
     con = warehouse()
     con.execute("""
         CREATE TABLE probes AS
-        SELECT 1000 + row_number() OVER (ORDER BY submission_no, row_no) AS probe, submission_no AS original, row_no AS at
+        SELECT 1000 + row_number() OVER (ORDER BY submission_no, row_no) AS probe, submission_no AS original,
+            row_no AS at
         FROM pub_self WHERE share_pct IS NOT NULL""")
     con.execute(f"""
         CREATE OR REPLACE TABLE pub_self AS

@@ -63,10 +63,14 @@ def settle(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, as_of: datet
 
 
 def _set_as_of(con: duckdb.DuckDBPyConnection, as_of: datetime | None) -> datetime | None:
-    """The run's knowledge moment: as asked, else the latest signature received (deterministic, no wall clock)."""
+    """The run's knowledge moment: as asked, else the latest signature of a filing received; never the wall clock.
+
+    Official figures do not move it: they are facts beside the bureau's filings.
+    """
     row = con.execute(
         """
-        SELECT max(signed_at) FROM ledger.parcel AS p WHERE NOT EXISTS (
+        SELECT max(signed_at) FROM ledger.parcel AS p
+        WHERE p.form NOT IN (SELECT form FROM reference.forms WHERE side = 'official') AND NOT EXISTS (
             SELECT 1 FROM ledger.finding AS f
             WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code = 'ENV-S01')"""
     ).fetchone()

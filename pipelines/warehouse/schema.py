@@ -129,7 +129,8 @@ SELECT
     f.value, f.expected,
     ledger.message(r.message_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS message_zh,
     ledger.message(r.message_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS message_en,
-    r.fix_zh, r.fix_en
+    ledger.message(r.fix_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS fix_zh,
+    ledger.message(r.fix_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS fix_en
 FROM ledger.standing_finding AS f
 JOIN ledger.parcel AS p USING (submission_no)
 LEFT JOIN ledger.reading AS d USING (submission_no)

@@ -51,7 +51,8 @@ def _locked(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-duckdb2.lock"])
 def test_the_lock_has_a_hash_for_every_package_and_names_no_place(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert len(re.findall(r"^\S+==.*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(_locked(name))
+    pinned = re.findall(r"^\S+==", text, re.MULTILINE)  # a package may be pinned once per Python version
+    assert len(re.findall(r"^\S+==.*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(pinned) > 0
     assert not re.search(r"://|--index|--find-links|^\s*#.*-c /", text, re.MULTILINE)
 
 

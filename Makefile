@@ -1,0 +1,92 @@
+# The commands of the project. A newcomer needs two: `make run` and `make test`.
+# Only Python 3.11+, pip and make are needed; everything is installed into $(VENV) from requirements.lock.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+# Stamps carry the checksum of what they were made from: switching branches reinstalls only if it must.
+LOCK_STAMP := $(VENV)/.lock-$(shell cksum requirements.lock | cut -d' ' -f1)
+PROJECT_STAMP := $(VENV)/.project-$(shell cksum pyproject.toml | cut -d' ' -f1)-$(notdir $(LOCK_STAMP))
+DUCKDB2 := $(VENV)/duckdb2
+DUCKDB2_STAMP := $(DUCKDB2)/.lock-$(shell cksum requirements-duckdb2.lock | cut -d' ' -f1)
+
+# Warnings of pip about its own configuration are not the reader's business; errors are still printed.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-duckdb2 lint format serve bench lock clean
+
+help:  ## what can be done here
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(PROJECT_STAMP)  ## create .venv from the lock file (does nothing when it is up to date)
+
+$(LOCK_STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
+	  f"Python 3.11, 3.12 or 3.13 is needed and {sys.executable} is {v[0]}.{v[1]}: try make PYTHON=python3.11 setup")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (one to three minutes) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@# A machine that forbids writing bytecode would otherwise compile every library at every start.
+	@$(BIN)/python -m compileall -q -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	  >/dev/null || true
+	@rm -f $(VENV)/.lock-*
+	@touch $@
+
+$(PROJECT_STAMP): $(LOCK_STAMP) pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q pipelines
+	@rm -f $(VENV)/.project-*
+	@touch $@
+
+run: setup  ## sample bureau (if the inbox is empty), whole pipeline, release, KPI table
+	@$(BIN)/xiaobao sample --if-empty
+	@$(BIN)/xiaobao run
+	@$(BIN)/xiaobao kpi
+
+test: setup  ## all tests on the locked DuckDB
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-duckdb2: setup $(DUCKDB2_STAMP)  ## all tests on DuckDB 2.0, laid over the same environment
+	@PYTHONPATH=$(CURDIR)/$(DUCKDB2) $(BIN)/python -c 'import duckdb; print("DuckDB", duckdb.__version__); \
+	  assert duckdb.__version__.startswith("2."), "the overlay was not found"'
+	PYTHONPATH=$(CURDIR)/$(DUCKDB2) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+$(DUCKDB2_STAMP): requirements-duckdb2.lock $(LOCK_STAMP)
+	@rm -rf $(DUCKDB2)
+	@$(PIP) install --require-hashes --no-deps --target $(DUCKDB2) -r requirements-duckdb2.lock
+	@touch $@
+
+lint: setup  ## ruff, types, import rules, SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 2 dbt_project
+
+format: setup  ## let ruff and sqlfluff rewrite what they can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --processes 2 dbt_project
+
+serve: setup  ## Dagster UI and daemon on loopback
+	@$(BIN)/xiaobao serve
+
+bench: setup  ## province volume against a hand-written reference
+	$(BIN)/python -m benchmarks
+
+# uv is needed for this one only, because it resolves for every platform and Python at once.
+lock:  ## renew requirements.lock and requirements-duckdb2.lock within the bounds of pyproject.toml
+	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip --disable-pip-version-check -qq install uv
+	@$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements.lock
+	@echo 'duckdb==2.0.0' | $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-config --custom-compile-command 'make lock' - \
+	  -o requirements-duckdb2.lock
+	@rm -rf $(VENV)/lock
+
+clean:  ## remove the environment and tools' caches; what runs wrote (XIAOBAO_HOME, default var/) stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

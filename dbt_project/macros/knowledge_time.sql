@@ -1,0 +1,37 @@
+{#-
+What was known when. `known_at` (a project variable) moves the whole project to an earlier moment; without it models
+see what is in force now. Every read of a filed table goes through here, so no model can mix two moments.
+-#}
+
+{#- Rows that were in force at the asked moment, of a relation with sys_from and sys_to. -#}
+{% macro in_force() -%}
+    {%- if var('known_at') -%}
+        sys_from <= cast('{{ var("known_at") }}' as timestamp)
+        and (sys_to is null or sys_to > cast('{{ var("known_at") }}' as timestamp))
+    {%- else -%}
+        sys_to is null
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+Latest state of each record of a form: of the rows in force, the one of the latest filing period per reporter and key;
+a record whose latest state is a deletion (record_action D) is gone.
+-#}
+{% macro latest_state(relation, key, columns) -%}
+    with latest as (
+        select *
+        from {{ relation }}
+        where {{ in_force() }}
+        qualify row_number() over (
+            partition by reporter_code, {{ key | join(', ') }}
+            order by filing_period desc, submission_no desc, row_no desc
+        ) = 1
+    )
+
+    select
+        {% for column in columns -%}
+            {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from latest
+    where record_action <> 'D'
+{%- endmacro %}

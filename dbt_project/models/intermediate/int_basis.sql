@@ -1,0 +1,13 @@
+-- 口径: which institution a reporter's figures count for. Current: itself. Comparable: the institution in
+-- force now, so that a merged insurer's history stands with its successor.
+select
+    'current' as basis,
+    reporter_code,
+    reporter_code as org_code
+from {{ ref('int_reporter') }}
+union all
+select
+    'comparable' as basis,
+    reporter_code,
+    current_code as org_code
+from {{ ref('int_reporter') }}

@@ -1,0 +1,36 @@
+-- 回访: one row per call-back. The cohort of a rate are new policies that must be called, by the end of
+-- cooling-off; a policy whose cooling-off has not ended before the run's date is outside numerator and
+-- denominator (E6).
+with call_backs as (
+    select
+        call_back.reporter_code,
+        call_back.callback_id,
+        call_back.sales_channel,
+        call_back.product_type,
+        {{ month_of('call_back.cooling_off_end') }} as cohort_month,
+        {{ month_of('call_back.completed_at') }} as completed_month,
+        call_back.callback_type = '新单' and call_back.must_call as is_in_cohort,
+        call_back.cooling_off_end < run.as_of_date as is_cooling_off_over,
+        call_back.completed_at is not null as is_completed,
+        call_back.success as is_successful,
+        call_back.success
+        and coalesce(cast(call_back.completed_at as date) <= call_back.cooling_off_end, false)
+            as is_successful_in_cooling_off
+    from {{ ref('stg_f04') }} as call_back
+    cross join {{ ref('int_run') }} as run
+)
+
+select
+    reporter_code,
+    callback_id,
+    sales_channel,
+    product_type,
+    cohort_month,
+    completed_month,
+    is_in_cohort,
+    is_in_cohort and is_cooling_off_over as is_due,
+    is_in_cohort and not is_cooling_off_over as is_not_yet_due,
+    is_in_cohort and is_cooling_off_over and is_completed as is_due_completed,
+    is_in_cohort and is_cooling_off_over and is_successful as is_due_successful,
+    is_in_cohort and is_cooling_off_over and is_successful_in_cooling_off as is_due_successful_in_cooling_off
+from call_backs

@@ -1,0 +1,63 @@
+-- 应报义务: what each reporter owed for each form and period, whether a filing is in force, and how the first
+-- ones came. `month` is the last month of the period: a quarter belongs to windows by its last month.
+with accepted as (
+    select
+        form,
+        period,
+        reporter_code,
+        min(signed_at) as first_accepted_at,
+        bool_or({{ in_force() }}) as is_in_force
+    from {{ source('filing', 'submissions') }}
+    where
+        state in ('accepted', 'partly_accepted', 'superseded')
+        {%- if var('known_at') %}
+            and signed_at <= cast('{{ var("known_at") }}' as timestamp)
+        {%- endif %}
+    group by all
+),
+
+firsts as (
+    select
+        form,
+        period,
+        reporter_code,
+        count(*) as n_first_submissions,
+        count(*) filter (where first_pass) as n_first_passed
+    from {{ source('filing', 'submissions') }}
+    where
+        sequence_no = 1
+        {%- if var('known_at') %}
+            and signed_at <= cast('{{ var("known_at") }}' as timestamp)
+        {%- endif %}
+    group by all
+)
+
+select
+    obligations.form,
+    obligations.reporter_code,
+    obligations.period,
+    case when {{ period_months('obligations.period') }} = 3 then 'quarter' else 'month' end as frequency,
+    {{ period_first_month('obligations.period') }} as first_month,
+    {{ add_months(period_first_month('obligations.period'), period_months('obligations.period') ~ ' - 1') }} as month,
+    obligations.due_date,
+    {% if var('known_at') -%}
+        coalesce(accepted.is_in_force, false) as is_in_force,
+    {%- else -%}
+        obligations.status in ('filed', 'late') as is_in_force,
+    {%- endif %}
+    coalesce(cast(accepted.first_accepted_at as date) <= obligations.due_date, false) as is_on_time,
+    coalesce(firsts.n_first_submissions, 0) as n_first_submissions,
+    coalesce(firsts.n_first_passed, 0) as n_first_passed
+from {{ source('filing', 'obligations') }} as obligations
+cross join {{ ref('int_run') }} as run
+left join accepted
+    on
+        obligations.form = accepted.form
+        and obligations.period = accepted.period
+        and obligations.reporter_code = accepted.reporter_code
+left join firsts
+    on
+        obligations.form = firsts.form
+        and obligations.period = firsts.period
+        and obligations.reporter_code = firsts.reporter_code
+where obligations.due_date <= run.as_of_date

@@ -1,0 +1,22 @@
+-- 投诉指标宽表: the complaint KPIs side by side, one row per group and window.
+{{ wide_view({
+    'valid_complaints': ['CMP-01'],
+    'valid_complaints_own': ['CMP-01', 'complaint_basis', 'OWN'],
+    'valid_complaints_registered': ['CMP-01', 'complaint_basis', 'REG'],
+    'year_on_year': ['CMP-03'],
+    'period_on_period': ['CMP-04'],
+    'decline': ['CMP-05'],
+    'per_100m_premium': ['CMP-06'],
+    'per_10k_new_policies': ['CMP-07', 'policy_basis', 'new'],
+    'per_10k_policies_in_force': ['CMP-07', 'policy_basis', 'in_force'],
+    'per_10k_person_times': ['CMP-08'],
+    'premium_rate_change': ['CMP-10'],
+    'complaint_index': ['CMP-11'],
+    'exclusion_rate': ['CMP-13'],
+    'ledger_gap': ['CMP-14'],
+    'own_channel_share': ['CMP-15'],
+    'decided_on_time': ['CMP-17'],
+    'days_to_decide_avg': ['CMP-18', 'statistic', 'avg'],
+    'days_to_decide_median': ['CMP-18', 'statistic', 'median'],
+    'closure_rate': ['CMP-19'],
+}) }}

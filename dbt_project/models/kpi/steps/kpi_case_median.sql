@@ -1,0 +1,107 @@
+-- 办理时长中位数: the median of a case's days. A median is not additive, so it is read off the count of cases per
+-- day value, summed over the window and group; half days come out exact.
+with series as (
+    select *
+    from {{ ref('kpi_series') }}
+    where kind = 'case_median'
+),
+
+days_taken as (
+    select
+        complaint.reporter_code,
+        window_month.window_id,
+        window_month.period_type,
+        complaint.decision_days,
+        count(*) as n_cases
+    from {{ ref('int_complaint') }} as complaint
+    inner join {{ ref('int_window_month') }} as window_month
+        on complaint.decision_month = window_month.month
+    where complaint.decision_days is not null
+    group by all
+),
+
+grouped as (
+    select
+        series.series_no,
+        days_taken.window_id,
+        grains.grain,
+        {{ group_key('grains.grain', 'reporter') }} as group_key,
+        days_taken.decision_days,
+        sum(days_taken.n_cases) as n_cases
+    from days_taken
+    inner join series
+        on {{ lists('series.period_types', 'days_taken.period_type') }}
+    inner join {{ ref('kpi_scope') }} as scope
+        on
+            series.scope_no = scope.scope_no
+            and days_taken.window_id = scope.window_id
+            and days_taken.reporter_code = scope.group_key
+            and scope.grain = 'insurer'
+            and scope.basis = 'current'
+    inner join {{ ref('int_reporter') }} as reporter
+        on days_taken.reporter_code = reporter.reporter_code
+    inner join {{ grain_rows() }} as grains
+        on
+            {{ lists('series.grains', 'grains.grain') }}
+            and (grains.grain = 'insurer' or scope.n_complete = 1)
+    group by all
+),
+
+cumulated as (
+    select
+        *,
+        sum(n_cases) over (
+            partition by series_no, window_id, grain, group_key
+            order by decision_days nulls last
+            rows between unbounded preceding and current row
+        ) as n_up_to,
+        sum(n_cases) over (partition by series_no, window_id, grain, group_key) as n_all
+    from grouped
+),
+
+-- The middle case, or the two of an even count: positions (n + 1) div 2 and n div 2 + 1.
+middles as (
+    select
+        series_no,
+        window_id,
+        grain,
+        group_key,
+        cast(max(n_all) as decimal(38, 6)) as n_decided,
+        min(case when n_up_to >= {{ integer_divide('n_all + 1', '2') }} then decision_days end)
+        + min(case when n_up_to >= {{ integer_divide('n_all', '2') }} + 1 then decision_days end) as two_middles
+    from cumulated
+    group by all
+)
+
+select
+    middles.series_no,
+    'current' as basis,
+    middles.window_id,
+    middles.grain,
+    middles.group_key,
+    series.dimension_value,
+    cast(null as decimal(38, 6)) as numerator,
+    case when scope.n_complete > 0 then middles.n_decided end as denominator,
+    case when scope.n_complete > 0 then cast({{ ratio('middles.two_middles', '2') }} as decimal(18, 2)) end as value,
+    series.unit,
+    cast(null as decimal(38, 6)) as base_value,
+    cast(null as {{ text_type() }}) as base_period,
+    scope.n_complete as n_reporters,
+    scope.n_complete = 0 as is_missing,
+    false as has_no_base,
+    false as has_zero_denominator,
+    false as has_small_base,
+    false as is_immature,
+    false as is_restated,
+    false as has_break,
+    scope.n_complete > 0 and scope.n_complete < scope.n_in_scope as is_partial
+from middles
+inner join series
+    on middles.series_no = series.series_no
+inner join {{ ref('kpi_scope') }} as scope
+    on
+        series.scope_no = scope.scope_no
+        and middles.window_id = scope.window_id
+        and middles.grain = scope.grain
+        and middles.group_key = scope.group_key
+        and scope.basis = 'current'

@@ -1,0 +1,118 @@
+-- 统计范围: per need of forms, basis, window and group, how many institutions are in scope and how many are
+-- complete. In scope: owes every needed form for some month of the window. Complete: every filing owed in it
+-- is in force (E7). coverage_rule `owed` is for KPIs about filing itself: in scope with any form owed, never
+-- incomplete.
+with needs as (
+    select
+        scope_no,
+        forms,
+        insurer_classes,
+        coverage_rule,
+        bool_or(is_base_of_growth) as is_base_of_growth
+    from {{ ref('kpi_series') }}
+    group by all
+),
+
+needed_forms as (
+    select
+        scope_no,
+        coverage_rule,
+        is_base_of_growth,
+        {{ split_rows('forms') }} as form
+    from needs
+),
+
+form_calendars as (
+    select
+        form,
+        min(first_month) as first_month,
+        max(month) as last_month
+    from {{ ref('int_obligation') }}
+    group by all
+),
+
+calendars as (
+    select
+        needed_forms.scope_no,
+        count(*) as n_forms,
+        case
+            when needed_forms.coverage_rule = 'owed' then min(form_calendars.first_month)
+            when count(form_calendars.form) = count(*) then max(form_calendars.first_month)
+        end as first_month,
+        case
+            when needed_forms.coverage_rule = 'owed' then max(form_calendars.last_month)
+            when count(form_calendars.form) = count(*) then min(form_calendars.last_month)
+        end as last_month
+    from needed_forms
+    left join form_calendars
+        on needed_forms.form = form_calendars.form
+    group by needed_forms.scope_no, needed_forms.coverage_rule
+),
+
+-- Quarterly snapshots are needed of the window's last quarter only.
+filed as (
+    select
+        needed_forms.scope_no,
+        coverage.basis,
+        coverage.org_code,
+        coverage.window_id,
+        count(*) as n_forms,
+        bool_and(
+            case
+                when coverage.frequency = 'quarter' then coverage.n_in_force_at_end = coverage.n_owed_at_end
+                else coverage.n_in_force = coverage.n_owed
+            end
+        ) as is_in_force
+    from needed_forms
+    inner join {{ ref('int_coverage') }} as coverage
+        on needed_forms.form = coverage.form
+    where
+        (coverage.basis = 'current' or needed_forms.is_base_of_growth)
+        and (coverage.frequency = 'month' or coverage.n_owed_at_end > 0 or needed_forms.coverage_rule = 'owed')
+    group by all
+),
+
+institutions as (
+    select
+        needs.scope_no,
+        filed.basis,
+        filed.window_id,
+        reporter.reporter_code,
+        reporter.insurer_type,
+        reporter.peer_group,
+        needs.coverage_rule = 'owed' or (filed.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
+    from filed
+    inner join needs
+        on filed.scope_no = needs.scope_no
+    inner join calendars
+        on filed.scope_no = calendars.scope_no
+    inner join {{ ref('int_window') }} as int_window
+        on
+            filed.window_id = int_window.window_id
+            and calendars.first_month <= int_window.first_month
+            and calendars.last_month >= int_window.last_month
+    inner join {{ ref('int_reporter') }} as reporter
+        on filed.org_code = reporter.reporter_code
+    -- What the bureau itself owes (its register) is needed of every institution.
+    left join filed as bureau
+        on
+            filed.scope_no = bureau.scope_no
+            and filed.basis = bureau.basis
+            and filed.window_id = bureau.window_id
+            and bureau.org_code = '{{ var("supervisor_code") }}'
+    where
+        {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
+        and (needs.coverage_rule = 'owed' or filed.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
+)
+
+select
+    institutions.scope_no,
+    institutions.basis,
+    institutions.window_id,
+    grains.grain,
+    {{ group_key('grains.grain', 'institutions') }} as group_key,
+    cast(count(*) as integer) as n_in_scope,
+    cast(count(*) filter (where institutions.is_complete) as integer) as n_complete
+from institutions
+cross join {{ grain_rows() }} as grains
+group by all

@@ -1,0 +1,198 @@
+-- 月度计量: every measure, counted once, by month, reporter and dimension; the one input of all KPIs.
+-- seeds/measure_catalogue.csv says what each measure means. `frequency` is the shortest window an amount
+-- belongs to: what is filed by quarter enters no single month.
+with measured as (
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        dimensions=['line_code', 'sales_channel', 'reason_l1'],
+        amounts={'complaints_valid': count_if('is_valid')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        amounts={
+            'complaints_received': count_if('true'),
+            'complaints_valid_own': count_if('is_valid and is_own'),
+            'own_complaints_received': count_if('is_own'),
+            'own_complaints_linked': count_if('is_own_linked'),
+            'complaints_closable': count_if('not is_open_within_limit'),
+            'complaints_closed': count_if('is_closed'),
+            'complaints_open_within_limit': count_if('is_open_within_limit'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        dimensions=['validity'],
+        amounts={'complaints_excluded': count_if('is_excluded')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'due_month',
+        amounts={
+            'complaints_due': count_if('is_due'),
+            'complaints_decided_on_time': count_if('is_decided_on_time'),
+            'complaints_not_yet_due': count_if('is_not_yet_due'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'decision_month',
+        amounts={
+            'complaints_decided': count_if('true'),
+            'decision_days': 'decision_days',
+            'mediation_due': count_if('is_mediation_not_offered'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_registered_complaint'), 'month',
+        amounts={
+            'registered_complaints': count_if('is_in_register'),
+            'registered_complaints_valid': count_if('is_in_register and is_valid'),
+            'ledger_gap': count_if('is_in_register <> is_in_ledger'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_first_inquiry'), 'inquiry_month',
+        amounts={
+            'inquiries': count_if('true'),
+            'inquiries_resolved_at_first': count_if('resolved_at_first'),
+            'inquiries_by_sales': count_if('responder_is_sales'),
+            'inquiries_escalated': count_if('is_escalated'),
+            'inquiries_contact_due': count_if('not is_contact_not_yet_due'),
+            'inquiries_contacted_in_time': count_if('is_contacted_in_time'),
+            'inquiries_contact_not_yet_due': count_if('is_contact_not_yet_due'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_mediation'), 'apply_month',
+        amounts={
+            'mediation_cases': count_if('true'),
+            'mediation_offered': count_if('should_mediate'),
+            'mediation_due': count_if('should_mediate'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_mediation'), 'notified_month',
+        amounts={
+            'mediation_answered': count_if('is_answered'),
+            'mediation_accepted': count_if('is_accepted'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_mediation'), 'end_month',
+        dimensions=['mediation_org'],
+        amounts={
+            'mediation_ended': count_if('is_ended'),
+            'mediation_successful': count_if('is_ended and is_successful'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_mediation'), 'fulfil_due_month',
+        amounts={
+            'agreements_due': count_if('is_fulfilment_due'),
+            'agreements_fulfilled_on_time': count_if('is_fulfilled_on_time'),
+            'agreements_not_yet_due': count_if('is_fulfilment_not_yet_due'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_call_back'), 'cohort_month',
+        dimensions=['sales_channel', 'product_type'],
+        amounts={
+            'call_backs_in_cohort': count_if('is_in_cohort'),
+            'call_backs_due': count_if('is_due'),
+            'call_backs_completed': count_if('is_due_completed'),
+            'call_backs_successful': count_if('is_due_successful'),
+            'call_backs_successful_in_cooling_off': count_if('is_due_successful_in_cooling_off'),
+            'call_backs_not_yet_due': count_if('is_not_yet_due'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_call_back'), 'completed_month',
+        dimensions=['sales_channel'],
+        amounts={'calls_completed': count_if('true')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_problem_case'), 'found_month',
+        dimensions=['sales_channel', 'problem_type'],
+        amounts={'problems_found': count_if('true')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_problem_case'), 'due_month',
+        dimensions=['problem_type'],
+        amounts={
+            'problems_due': count_if('is_due'),
+            'problems_due_handled': count_if('is_due_handled'),
+            'problems_due_handled_on_time': count_if('is_due_handled_on_time'),
+            'problems_not_yet_due': count_if('is_not_yet_due'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_problem_case'), 'handled_month',
+        dimensions=['problem_type'],
+        amounts={
+            'problems_handled': count_if('true'),
+            'problems_solved': count_if('is_solved'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f06'), 'month',
+        dimensions=['line_code'],
+        amounts={'premium': 'premium'},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f06'), 'month',
+        amounts={
+            'policies_new': 'policies_new',
+            'policies_in_force': 'policies_in_force',
+            'person_times': 'person_times',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f11'), 'month', frequency="'quarter'",
+        amounts={
+            'institutions_described': count_if('true'),
+            'institutions_with_ledger': count_if('fi_ledger'),
+            'institutions_with_rules': count_if('fi_rules'),
+            'institutions_covering_sales': count_if('fi_sales_covered'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_obligation'), 'month', frequency='frequency',
+        dimensions=['form'],
+        amounts={
+            'filings_owed': count_if('true'),
+            'filings_on_time': count_if('is_on_time'),
+            'first_submissions': 'n_first_submissions',
+            'first_submissions_passed': 'n_first_passed',
+        },
+    ) }}
+)
+
+-- A measure may be fed by two facts (mediation_due): its parts are one amount.
+select
+    measure_id,
+    month,
+    frequency,
+    reporter_code,
+    dimension,
+    dimension_value,
+    cast(sum(amount) as decimal(38, 6)) as amount
+from measured
+group by all
+having sum(amount) <> 0

@@ -1,0 +1,83 @@
+"""The typer application: the commands by name, and what happens to an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from pipelines.cli.errors import ExitCode, OperatorError
+from pipelines.cli.findings import findings
+from pipelines.cli.kpi import kpi
+from pipelines.cli.output import stderr_console
+from pipelines.cli.receipt import receipt
+from pipelines.cli.run import run
+from pipelines.cli.sample import sample
+from pipelines.cli.serve import serve
+from pipelines.cli.status import status
+from pipelines.cli.system import config, version
+
+app = typer.Typer(
+    name="xiaobao",
+    help="消保数仓 Xiaobao: filings of a bureau's insurers in, regulator KPIs out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the operator can mend it, 2 usage, 3 rejections (--strict), 4 failure.",
+)
+for command in (run, status, kpi, findings, receipt, sample, serve, version, config):
+    app.command()(command)
+
+
+@app.callback()
+def _check_environment() -> None:
+    """消保数仓 Xiaobao: filings of a bureau's insurers in, regulator KPIs out."""
+    from pipelines.settings import unknown_variables
+
+    for name in unknown_variables(os.environ):
+        stderr_console().print(
+            f"[yellow]{name} is set but names no setting[/]; `xiaobao config` lists those that exist."
+        )
+
+
+def run_app() -> None:
+    """Run the command given on the command line and exit with a documented code."""
+    try:
+        app()
+    except OperatorError as error:
+        _complain(str(error))
+        sys.exit(ExitCode.OPERATOR)
+    except Exception as error:  # noqa: BLE001 (the one place where everything ends)
+        if _is_operators(error):
+            _complain(str(error))
+            sys.exit(ExitCode.OPERATOR)
+        sys.stderr.write(traceback.format_exc())
+        _complain(
+            f"{type(error).__name__}: {error}\nThis is a failure of xiaobao, not of a filing: nothing half-done "
+            "was kept, and running again is safe. The trace above belongs in the report."
+        )
+        sys.exit(ExitCode.FAILURE)
+
+
+def _is_operators(error: Exception) -> bool:
+    """True for other rooms' errors that the operator can mend; by name, so that nothing is imported."""
+    return type(error).__name__ in {
+        "SettingsError",
+        "NoRegistryError",
+        "SourceUnavailableError",
+        "WarehouseBusyError",
+        "RunBusyError",
+        "UnknownScopeError",
+        "PeriodError",
+        "PortInUseError",
+        "CalendarRangeError",
+    }
+
+
+def _complain(message: str) -> None:
+    from rich.markup import escape
+
+    stderr_console().print(f"[bold red]xiaobao:[/] {escape(message)}", soft_wrap=True)

@@ -1,0 +1,239 @@
+"""`xiaobao kpi`: indicators with numerator, denominator, value, change and status."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.errors import OperatorError
+from pipelines.cli.output import Column, FormatOption, OutputFormat, Table, emit
+from pipelines.cli.release import Conditions, ReleaseReader, listed, open_release
+
+_PERIOD_TYPES = ("month", "quarter", "half_year", "year", "ytd")
+_GRAINS = ("bureau", "insurer_type", "peer_group", "insurer")
+_BASES = ("current", "comparable", "published")
+
+_COLUMNS = [
+    Column("kpi_id", "指标 KPI", wrap=False),
+    Column("name_zh", "名称"),
+    Column("name_en", "name"),
+    Column("period_type", "周期 type", in_table=False),
+    Column("period", "期间 period", wrap=False),
+    Column("grain", "口径 grain", in_table=False),
+    Column("org_code", "机构 org", in_table=False),
+    Column("org", "范围 scope", wrap=False),
+    Column("insurer_type", "公司类型", in_table=False),
+    Column("peer_group", "同业组", in_table=False),
+    Column("dimension", "维度", in_table=False),
+    Column("dimension_value", "分项 item"),
+    Column("numerator", "分子 numerator", justify="right", wrap=False),
+    Column("denominator", "分母 denominator", justify="right", wrap=False),
+    Column("value", "值 value", justify="right", wrap=False),
+    Column("unit", "单位", wrap=False),
+    Column("change", "较上期 change", justify="right", wrap=False),
+    Column("base_value", "基期值", in_table=False),
+    Column("base_period", "基期", in_table=False),
+    Column("basis", "基础", in_table=False),
+    Column("status", "状态 status"),
+    Column("rank", "排名 rank", justify="right", in_table=False),
+    Column("n_institutions", "家数", in_table=False),
+    Column("release_id", "发布", in_table=False),
+]
+
+_COUNTS = ("件", "个", "家")
+"""Units of whole things: their values have no decimals."""
+
+_SCOPES = {"bureau": "全辖 bureau"}
+
+
+def kpi(
+    kpi_ids: Annotated[
+        list[str] | None,
+        typer.Option("--kpi", help="指标 KPI codes, CMP-01,FIR-04 or repeated; CMP for a family."),
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(help="期间 2025-03, 2025Q1, 2025H1, 2025; by default the latest of each KPI."),
+    ] = None,
+    period_type: Annotated[
+        str | None,
+        typer.Option(help="周期 month, quarter, half_year, year or ytd; by default the shortest a KPI has."),
+    ] = None,
+    grain: Annotated[str, typer.Option(help="口径 bureau, insurer_type, peer_group or insurer.")] = "bureau",
+    org: Annotated[str | None, typer.Option(help="机构 reporter code; implies --grain insurer.")] = None,
+    insurer_type: Annotated[
+        str | None, typer.Option("--type", help="公司类型 property, life, health, pension or mutual.")
+    ] = None,
+    dimension: Annotated[
+        str | None,
+        typer.Option(
+            help="维度 line_code, sales_channel, ... or all; by default totals where there are any."
+        ),
+    ] = None,
+    basis: Annotated[str, typer.Option(help="基础 current, comparable or published (growth).")] = "current",
+    output: FormatOption = OutputFormat.TABLE,
+) -> None:
+    """指标: KPI values of the release in force."""
+    _check_choice("--grain", grain, _GRAINS)
+    _check_choice("--period-type", period_type, _PERIOD_TYPES)
+    _check_choice("--basis", basis, _BASES)
+    conditions = Conditions()
+    _family(conditions, listed(kpi_ids))
+    conditions.equal("grain", "insurer" if org else grain)
+    conditions.equal("org_code", org)
+    conditions.equal("insurer_type", insurer_type)
+    conditions.equal("period_type", period_type)
+    conditions.equal("period", period)
+    conditions.equal("basis", basis)
+    if period and not period_type:
+        conditions.text("period_type <> 'ytd'")
+    if dimension not in (None, "all"):
+        conditions.equal("dimension", dimension)
+    with open_release() as release:
+        rows = _values(release, conditions, totals_only=dimension is None)
+        title = f"指标 KPIs, release {release.name}"
+    if not rows:
+        raise OperatorError(
+            "no KPI value fits these filters; `xiaobao kpi --format csv --dimension all` lists what is there; "
+            "a period must be complete and lie inside the calendar of obligations"
+        )
+    emit(Table(title, _shown_columns(rows), rows, {"OK": "green", "MISSING": "red"}), output)
+
+
+def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(choices)}", param_hint=option)
+
+
+def _family(conditions: Conditions, wanted: list[str]) -> None:
+    """KPI codes in full, or a family by its prefix (CMP, FIR, MED, CBK, DQ)."""
+    if wanted:
+        parts = " OR ".join("kpi_id = ? OR starts_with(kpi_id, ? || '-')" for _ in wanted)
+        conditions.text(parts, *(value for code in wanted for value in (code, code)))
+
+
+def _values(release: ReleaseReader, conditions: Conditions, *, totals_only: bool) -> list[dict[str, object]]:
+    """Rows of the shortest period type and latest period that each KPI has within the filters, with the
+    change.
+
+    The change is the difference of the value from the same key one period earlier (a year earlier for year to
+    date), in the KPI's own unit; for a growth rate it is the difference of two rates.
+    """
+    rows = release.rows(
+        f"""
+        WITH fitting AS (
+            SELECT *, list_position(['month', 'quarter', 'half_year', 'year', 'ytd'], period_type) AS length
+            FROM kpi.kpi_values {conditions.where()}
+        ),
+        shortest AS (
+            SELECT *, length = min(length) OVER (PARTITION BY kpi_id) AS is_shortest,
+                bool_or(dimension = 'total') OVER (PARTITION BY kpi_id, period_type) AS has_total
+            FROM fitting
+        ),
+        latest AS (
+            SELECT * FROM shortest
+            WHERE is_shortest
+            QUALIFY period = max(period) OVER (PARTITION BY kpi_id)
+        )
+        SELECT l.* EXCLUDE (length, is_shortest, has_total), c.name_zh, c.name_en,
+            coalesce(r.alias, l.org_code) AS alias
+        FROM latest AS l
+        LEFT JOIN kpi.kpi_catalogue AS c ON c.kpi_id = l.kpi_id
+        LEFT JOIN registry.reporters AS r ON r.org_code = l.org_code
+        WHERE {"l.dimension = 'total' OR NOT l.has_total" if totals_only else "true"}
+        ORDER BY l.kpi_id, l.insurer_type NULLS FIRST, l.peer_group NULLS FIRST, l.rank NULLS LAST,
+            l.org_code, l.dimension, l.dimension_value
+        """,
+        conditions.values,
+    )
+    earlier = _earlier_values(release, rows)
+    for row in rows:
+        row["org"] = _scope(row)
+        before = earlier.get(_key(row, _previous_period(row)))
+        now = row["value"]
+        row["change"] = _signed(now - before) if isinstance(now, Decimal) and before is not None else None
+        for name in (
+            "numerator",
+            "denominator",
+            "base_value",
+            *(("value",) if row["unit"] in _COUNTS else ()),
+        ):
+            row[name] = _without_zeros(row[name])
+    return rows
+
+
+_KEY = (
+    "kpi_id",
+    "period_type",
+    "grain",
+    "org_code",
+    "insurer_type",
+    "peer_group",
+    "dimension",
+    "dimension_value",
+)
+
+
+def _key(row: dict[str, object], period: str) -> tuple[object, ...]:
+    return (period, row["basis"], *(row[name] for name in _KEY))
+
+
+def _previous_period(row: dict[str, object]) -> str:
+    from pipelines.contracts.periods import Period
+
+    return Period.parse(str(row["period"])).shift(-12 if row["period_type"] == "ytd" else -1).label
+
+
+def _earlier_values(
+    release: ReleaseReader, rows: list[dict[str, object]]
+) -> dict[tuple[object, ...], Decimal]:
+    """Values one period earlier, by key."""
+    periods = sorted({_previous_period(row) for row in rows})
+    if not periods:
+        return {}
+    conditions = Conditions()
+    conditions.one_of("period", periods)
+    conditions.one_of("kpi_id", sorted({str(row["kpi_id"]) for row in rows}))
+    conditions.text("value IS NOT NULL")
+    found = release.rows(
+        f"SELECT period, basis, {', '.join(_KEY)}, value FROM kpi.kpi_values {conditions.where()}",
+        conditions.values,
+    )
+    return {_key(row, str(row["period"])): row["value"] for row in found if isinstance(row["value"], Decimal)}
+
+
+def _scope(row: dict[str, object]) -> str:
+    if row["grain"] == "insurer":
+        return str(row["alias"])
+    if row["grain"] == "peer_group":
+        return str(row["peer_group"])
+    return _SCOPES.get(str(row["grain"]), str(row["insurer_type"]))
+
+
+def _signed(difference: Decimal) -> str:
+    return f"{_without_zeros(difference):+,f}"
+
+
+def _without_zeros(value: object) -> object:
+    """A decimal without the zeros that only its column's scale adds."""
+    if not isinstance(value, Decimal):
+        return value
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
+
+
+def _shown_columns(rows: list[dict[str, object]]) -> list[Column]:
+    """All columns for programs; people do not see a column of items when everything is a total."""
+    if any(row["dimension"] != "total" for row in rows):
+        return _COLUMNS
+    return [
+        Column(
+            column.key,
+            column.header,
+            column.justify,
+            column.key != "dimension_value" and column.in_table,
+            column.wrap,
+        )
+        for column in _COLUMNS
+    ]

@@ -1,0 +1,136 @@
+"""Output: one table shape, written as a terminal table, JSON or CSV.
+
+Only results go to stdout, so that JSON and CSV can be piped; progress, hints and errors go to stderr.
+Decimals are written as text in JSON: a reader that made binary floats of them would change published figures.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH_WITHOUT_TERMINAL = 200
+
+
+class OutputFormat(StrEnum):
+    """Formats of `--format`."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatOption = Annotated[
+    OutputFormat, typer.Option("--format", "-f", help="输出格式 table for people, json or csv for programs.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its key in JSON and CSV, its header for people, and how it is set."""
+
+    key: str
+    header: str
+    justify: Literal["left", "right", "center"] = "left"
+    in_table: bool = True
+    """False for columns that only programs need."""
+    wrap: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with the columns' keys; values are None, str, int, bool, Decimal, date or datetime."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[dict[str, object]]
+    styles: dict[str, str] = field(default_factory=dict)
+    """Cell text -> rich style, for marks."""
+    caption: str | None = None
+
+
+def stdout_console() -> Console:
+    """For results; as wide as the terminal, or wide enough for every column when piped."""
+    from rich.console import Console
+
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=_WIDTH_WITHOUT_TERMINAL if piped else None, highlight=False, soft_wrap=False)
+
+
+def stderr_console() -> Console:
+    """For progress, hints and errors."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def emit(table: Table, output: OutputFormat) -> None:
+    """Write the table to stdout."""
+    if output is OutputFormat.JSON:
+        emit_json([{column.key: row.get(column.key) for column in table.columns} for row in table.rows])
+    elif output is OutputFormat.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(column.key for column in table.columns)
+        writer.writerows([plain(row.get(column.key)) for column in table.columns] for row in table.rows)
+    else:
+        _emit_rich(table)
+
+
+def emit_json(value: object) -> None:
+    """Write one JSON document to stdout, readable and with Chinese as it is."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=plain)
+    sys.stdout.write("\n")
+
+
+def plain(value: object) -> str:
+    """A value as text for programs; None is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value)
+
+
+def shown(value: object) -> str:
+    """A value as text for people: thousands separated, None as a dash (nothing was filed is not zero)."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, int | Decimal):
+        return format(value, ",f") if isinstance(value, Decimal) else format(value, ",d")
+    return str(value)
+
+
+def _emit_rich(table: Table) -> None:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(title=table.title, caption=table.caption, box=box.SIMPLE_HEAD, title_justify="left")
+    columns = [column for column in table.columns if column.in_table]
+    for column in columns:
+        drawn.add_column(column.header, justify=column.justify, no_wrap=not column.wrap)
+    for row in table.rows:
+        texts = [shown(row.get(column.key)) for column in columns]
+        drawn.add_row(*(Text(text, style=table.styles.get(text.split(" ")[0], "")) for text in texts))
+    stdout_console().print(drawn)

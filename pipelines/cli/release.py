@@ -1,0 +1,101 @@
+"""The release in force, opened for reading: the only data that reading commands touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipelines.cli.errors import OperatorError
+from pipelines.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class ReleaseReader:
+    """Questions to one release; rows come as dictionaries."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Take over an open, read-only connection."""
+        self._connection = connection
+        self.name = name
+        """Folder of the release, `v3`."""
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, object]]:
+        """All rows of a query.
+
+        Raises:
+            OperatorError: the release lacks a relation (it was made by another version of the program).
+        """
+        import duckdb
+
+        try:
+            cursor = self._connection.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise OperatorError(
+                f"release {self.name} does not hold what this version of xiaobao reads ({error}). "
+                "Run `xiaobao run --full` to publish a release of this version."
+            ) from error
+
+
+@contextmanager
+def open_release(settings: Settings | None = None) -> Iterator[ReleaseReader]:
+    """Open the release in force, whichever it is at this moment; a run that publishes meanwhile does not
+    disturb.
+
+    Raises:
+        OperatorError: nothing has been released yet.
+    """
+    from pipelines.warehouse.connection import open_readonly
+
+    settings = settings or load_settings()
+    folder = settings.current_release.resolve()
+    database = folder / "warehouse.duckdb"
+    if not database.is_file():
+        raise OperatorError(
+            f"no release under {settings.releases_dir}. Publish one with `xiaobao run` "
+            "(`make run` makes a sample bureau first), or point XIAOBAO_HOME at the folder that has one."
+        )
+    connection = open_readonly(database)
+    try:
+        yield ReleaseReader(connection, folder.name)
+    finally:
+        connection.close()
+
+
+class Conditions:
+    """Filters that were given, as one WHERE clause with bound values."""
+
+    def __init__(self) -> None:
+        """No filter yet."""
+        self._parts: list[str] = []
+        self.values: list[object] = []
+
+    def equal(self, expression: str, value: object | None) -> None:
+        """`expression = value`, if a value was given."""
+        if value is not None:
+            self._parts.append(f"{expression} = ?")
+            self.values.append(value)
+
+    def one_of(self, expression: str, values: Sequence[object] | None) -> None:
+        """`expression` is one of the values, if any were given."""
+        if values:
+            self._parts.append(f"{expression} IN ({', '.join('?' * len(values))})")
+            self.values.extend(values)
+
+    def text(self, sql: str, *values: object) -> None:
+        """A condition as it stands, with its values."""
+        self._parts.append(f"({sql})")
+        self.values.extend(values)
+
+    def where(self) -> str:
+        """The clause, or nothing."""
+        return f"WHERE {' AND '.join(self._parts)}" if self._parts else ""
+
+
+def listed(values: Sequence[str] | None) -> list[str]:
+    """Values of an option that may be repeated or comma-separated, in upper case."""
+    return [part.strip().upper() for value in values or () for part in value.split(",") if part.strip()]

@@ -1,0 +1,10 @@
+"""The project as Dagster loads it: `dagster dev -m pipelines.definitions`, `dg dev`, `xiaobao serve`.
+
+Nothing is decided here; see `pipelines.orchestration.build`.
+"""
+
+from __future__ import annotations
+
+from pipelines.orchestration.build import build_defs
+
+defs = build_defs()

@@ -1,0 +1,13 @@
+"""Orchestration: the only room that imports dagster. It carries the work and knows none of its meaning.
+
+One kind of Dagster object per module: assets, checks, partitions, jobs, schedules, sensors, resources;
+`models` turns the dbt project into assets, `build` puts everything together, `instance` keeps Dagster's own
+records, `runs` starts a run in this process (the command line's way), `webserver` serves the UI. What the
+assets do stands in `steps`, as plain functions that know nothing of Dagster. Do not put here: reading, rules,
+verdicts, SQL of KPIs, releases.
+
+Everything heavy (Great Expectations, dbt, polars) is imported inside the step that uses it, so that
+definitions load fast.
+"""
+
+from __future__ import annotations

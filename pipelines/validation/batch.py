@@ -1,6 +1,6 @@
 """One batch of files of one form: read, judged as files, typed and marked in one pass, stored with findings.
 
-Belongs here: the path from archived bytes to `store.<form>`, `quarantine.<form>` and `ledger.finding` rows of the stages
+Belongs here: the path from archived bytes to `store.<form>`, `quarantine.<form>` and findings of the stages
 `read` and `rows`. A batch is one transaction and replaces whatever an earlier attempt left for its submissions.
 Does not belong here: rules that look at other rows or forms (`references`), states (`filing`).
 """

@@ -206,6 +206,10 @@ def _gen_i01(
             # more decimals than allowed is GEN-I03's finding, so any plain number passes here
             fits = f"regexp_full_match({filed}, '-?[0-9]+(\\.[0-9]+)?')"
             expected = "'数字'"
+        case "date" | "timestamp":
+            # a date that looks like one but is not in the calendar is GEN-I02's finding
+            fits = f"{name} IS NOT NULL OR {_date_shaped(filed)}"
+            expected = f"'{_FORMATS[column.kind]}'"
         case _:
             fits = f"{name} IS NOT NULL"
             expected = f"'{_FORMATS[column.kind]}'"
@@ -266,23 +270,30 @@ def _membership(form: Form, column: Column, code_lists: dict[str, CodeList]) -> 
 
 
 def _gen_i02(column: Column) -> tuple[str, str] | None:
-    """Not before 1990, and not after the signature unless the column holds a date to come (a limit, a validity)."""
+    """A real day, not before 1990, and not after the signature unless it may come (a limit, the end of a validity)."""
     if column.kind not in ("date", "timestamp"):
         return None
-    name = column.name
+    name, filed = column.name, _filed(column.name)
+    unreal = f"({name} IS NULL AND {_date_shaped(filed)})"
     if column.may_be_future:
-        return f"coalesce({name} < DATE '{EARLIEST_DATE}', false)", f"'>= {EARLIEST_DATE}'"
+        return f"coalesce({unreal} OR {name} < DATE '{EARLIEST_DATE}', false)", f"'>= {EARLIEST_DATE}'"
     return (
-        f"coalesce({name} < DATE '{EARLIEST_DATE}' OR {name}::DATE > signed_on, false)",
+        f"coalesce({unreal} OR {name} < DATE '{EARLIEST_DATE}' OR {name}::DATE > signed_on, false)",
         f"concat('{EARLIEST_DATE} - ', signed_on)",
     )
 
 
+def _date_shaped(filed: str) -> str:
+    return f"regexp_matches({filed}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
+
+
 def _gen_i03(column: Column) -> tuple[str, str] | None:
-    """Amounts: at most the declared decimals, below 10^12 in size, not negative unless the column may be."""
+    """Amounts: at most the declared decimals and below 10^12; counts and amounts not negative unless they may be."""
+    filed, name = f"{column.name}__filed", column.name
+    if column.kind == "integer" and column.non_negative:
+        return f"coalesce({name} < 0, false)", "'>= 0'"
     if column.kind != "decimal":
         return None
-    filed, name = f"{column.name}__filed", column.name
     too_fine = f"(regexp_full_match({filed}, '-?[0-9]+\\.[0-9]+') AND {name} IS NULL)"
     too_big = f"(regexp_full_match({filed}, '-?[0-9]{{13,}}(\\.[0-9]+)?') OR abs({name}) >= {_NUMBER_LIMIT})"
     negative = f" OR {name} < 0" if column.non_negative else ""

@@ -149,7 +149,12 @@ def expand(query: str, form: Form) -> str:
         if name == "working_days":
             return "reference.working_days"
         other, _, kind = name.partition(".")
-        return f"counterpart_{other.lower()}" if kind == "counterpart" else f"all_{other.lower()}"
+        if kind == "counterpart":
+            return (
+                f"(SELECT * FROM counterpart_{other.lower()} "
+                f"WHERE for_submission_no IN (SELECT submission_no FROM submissions_{form.table}))"
+            )
+        return f"all_{other.lower()}"
 
     return _PLACEHOLDER.sub(relation, query)
 

@@ -46,13 +46,20 @@
 {%- endmacro %}
 
 {#-
-Number of the window of `period_type` that ends with `last_month`: the kind, then year and month (3202412 is 2024H2).
-Joins inside the project use it; readers see period_type and period.
+Number of the window of `period_type` that ends with `last_month`: the kind, then year and month (3202412 is
+2024H2). Joins inside the project use it; readers see period_type and period.
 -#}
 {% macro window_id(period_type, last_month) -%}
     cast(
-        case {{ period_type }} when 'month' then 1 when 'quarter' then 2 when 'half_year' then 3 when 'year' then 4 else 5 end
-        * 1000000 + extract(year from {{ last_month }}) * 100 + extract(month from {{ last_month }}) as integer
+        case {{ period_type }}
+            when 'month' then 1000000
+            when 'quarter' then 2000000
+            when 'half_year' then 3000000
+            when 'year' then 4000000
+            else 5000000
+        end
+        + extract(year from {{ last_month }}) * 100
+        + extract(month from {{ last_month }}) as integer
     )
 {%- endmacro %}
 
@@ -62,7 +69,12 @@ Joins inside the project use it; readers see period_type and period.
         case
             when substr({{ period }}, 5, 1) = 'Q'
                 then substr({{ period }}, 1, 4)
-                    || case substr({{ period }}, 6, 1) when '1' then '-01' when '2' then '-04' when '3' then '-07' else '-10' end
+                    || case substr({{ period }}, 6, 1)
+                        when '1' then '-01'
+                        when '2' then '-04'
+                        when '3' then '-07'
+                        else '-10'
+                    end
             else {{ period }}
         end || '-01' as date
     )
@@ -71,4 +83,9 @@ Joins inside the project use it; readers see period_type and period.
 {#- Months that a filing period's label covers. -#}
 {% macro period_months(period) -%}
     case when substr({{ period }}, 5, 1) = 'Q' then 3 else 1 end
+{%- endmacro %}
+
+{#- Last month of a filing period's label: a quarter counts in windows by its last month. -#}
+{% macro period_last_month(period) -%}
+    {{ add_months(period_first_month(period), period_months(period) ~ ' - 1') }}
 {%- endmacro %}

@@ -1,4 +1,6 @@
-{#- Schemas are exactly the folders' names (staging, intermediate, measures, kpi, quality), never prefixed. -#}
+{#-
+Schemas are exactly the folders' names (staging, intermediate, measures, kpi, quality), never prefixed.
+-#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ (custom_schema_name or target.schema) | trim }}
 {%- endmacro %}

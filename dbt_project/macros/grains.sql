@@ -1,4 +1,6 @@
-{#- 统计层级: insurer, insurer type, peer group, bureau; the key columns that do not apply to a grain are NULL. -#}
+{#-
+统计层级: insurer, insurer type, peer group, bureau; the key columns that do not apply to a grain are NULL.
+-#}
 
 {#- The grains as rows, to cross join with. -#}
 {% macro grain_rows() -%}

@@ -1,6 +1,7 @@
 {#-
-What was known when. `known_at` (a project variable) moves the whole project to an earlier moment; without it models
-see what is in force now. Every read of a filed table goes through here, so no model can mix two moments.
+What was known when. `known_at` (a project variable) moves the whole project to an earlier moment; without
+it models see what is in force now. Every read of a filed table goes through here, so no model can mix two
+moments.
 -#}
 
 {#- Rows that were in force at the asked moment, of a relation with sys_from and sys_to. -#}
@@ -13,9 +14,14 @@ see what is in force now. Every read of a filed table goes through here, so no m
     {%- endif -%}
 {%- endmacro %}
 
+{#- Whether something signed at a moment was known at the asked one. -#}
+{% macro known(moment) -%}
+    {{ (moment ~ " <= cast('" ~ var('known_at') ~ "' as timestamp)") if var('known_at') else 'true' }}
+{%- endmacro %}
+
 {#-
-Latest state of each record of a form: of the rows in force, the one of the latest filing period per reporter and key;
-a record whose latest state is a deletion (record_action D) is gone.
+Latest state of each record of a form: of the rows in force, the one of the latest filing period per
+reporter and key; a record whose latest state is a deletion (record_action D) is gone.
 -#}
 {% macro latest_state(relation, key, columns) -%}
     with latest as (

@@ -1,7 +1,8 @@
 {#-
-Rows of the long measure table from one fact: one pass over `fact`, grouped by month and reporter, undivided and once
-per dimension. `amounts` maps a measure id to the expression that is summed; `month` names the fact's month column.
-Zero sums are left out: a measure that is absent is zero where a filing is in force, and unknown where none is.
+Rows of the long measure table from one fact: one pass over `fact`, grouped by month and reporter, undivided
+and once per dimension. `amounts` maps a measure id to the expression that is summed; `month` names the
+fact's month column. Zero sums are left out: a measure that is absent is zero where a filing is in force,
+and unknown where none is.
 -#}
 {% macro measure_rows(fact, month, amounts, dimensions=[], frequency="'month'") -%}
     select

@@ -31,14 +31,14 @@ or `base` is not positive; `part` may be negative (a decrease).
 {#- Label of the period a growth rate compares with: yoy one year before, qoq and hoh the period before. -#}
 {% macro growth_base_period(period, growth_kind) -%}
     {%- set year_before =
-        'cast(cast(substr(' ~ period ~ ', 1, 4) as int) - 1 as ' ~ dbt.type_string() ~ ')' -%}
+        'cast(cast(substr(' ~ period ~ ', 1, 4) as int) - 1 as ' ~ text_type() ~ ')' -%}
     {%- set number = 'substr(' ~ period ~ ', 6, 1)' -%}
     case
         when {{ growth_kind }} = 'yoy' then {{ year_before }} || substr({{ period }}, 5)
         when {{ growth_kind }} = 'qoq' and {{ number }} = '1' then {{ year_before }} || 'Q4'
         when {{ growth_kind }} = 'hoh' and {{ number }} = '1' then {{ year_before }} || 'H2'
         when {{ growth_kind }} in ('qoq', 'hoh')
-            then substr({{ period }}, 1, 5) || cast(cast({{ number }} as int) - 1 as {{ dbt.type_string() }})
+            then substr({{ period }}, 1, 5) || cast(cast({{ number }} as int) - 1 as {{ text_type() }})
     end
 {%- endmacro %}
 

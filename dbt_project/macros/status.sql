@@ -1,12 +1,15 @@
-{#- 状态: why a value is missing or to be read with care. Each step sets the flags, status_text joins them in one order. -#}
+{#-
+状态: why a value is missing or to be read with care. Each step sets the flags, status_text joins them in one
+order.
+-#}
 
-{#- MISSING|NO_BASE|..., or OK. -#}
+{#- NO_BASE|ZERO_DEN|..., or OK. Where a report is missing nothing else can be said of the value: MISSING alone. -#}
 {% macro status_text() -%}
     coalesce(
+        case when is_missing then 'MISSING' end,
         nullif(
             concat_ws(
                 '|',
-                case when is_missing then 'MISSING' end,
                 case when has_no_base then 'NO_BASE' end,
                 case when has_zero_denominator then 'ZERO_DEN' end,
                 case when has_small_base then 'SMALL_BASE' end,
@@ -21,13 +24,14 @@
 
 {#- Columns that every step of the chain hands on, in this order, so that steps can be unioned. -#}
 {% macro step_columns() -%}
-    series_no, basis, window_id, grain, group_key, dimension_value, numerator, denominator, value, unit, base_value,
-    base_period, n_reporters, is_missing, has_no_base, has_zero_denominator, has_small_base, is_immature, is_restated,
-    has_break, is_partial
+    series_no, basis, window_id, grain, group_key, dimension_value, numerator, denominator, value, unit,
+    base_value, base_period, n_reporters, is_missing, has_no_base, has_zero_denominator, has_small_base,
+    is_immature, is_restated, has_break, is_partial
 {%- endmacro %}
 
 {#-
-Code-list changes as (dimension, dimension_value, valid_from, valid_to), of the dimensions whose lists are versioned.
+Code-list changes as (dimension, dimension_value, valid_from, valid_to), of the dimensions whose lists are
+versioned.
 -#}
 {% macro code_changes() -%}
     select
@@ -43,8 +47,8 @@ Code-list changes as (dimension, dimension_value, valid_from, valid_to), of the 
 {%- endmacro %}
 
 {#-
-Whether a value's validity begins or ends inside a span of days (E8). A change on the span's first day leaves the whole
-span on one side of it; so does a last day of validity that is the span's last day.
+Whether a value's validity begins or ends inside a span of days (E8). A change on the span's first day
+leaves the whole span on one side of it; so does a last day of validity that is the span's last day.
 -#}
 {% macro crosses(change, first_day, last_day) -%}
     ({{ change }}.valid_from > {{ first_day }} and {{ change }}.valid_from <= {{ last_day }})

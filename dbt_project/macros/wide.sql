@@ -1,7 +1,7 @@
 {#-
-One row per group and window with a subject's KPIs side by side, for BI: <name>_numerator, _denominator, _value and
-_status for each. `kpis` maps a column name to [kpi_id] or [kpi_id, dimension, dimension_value]. Values only, no new
-arithmetic: everything comes from kpi_values on the current basis.
+One row per group and window with a subject's KPIs side by side, for BI: <name>_numerator, _denominator,
+_value and _status for each. `kpis` maps a column name to [kpi_id] or [kpi_id, dimension, dimension_value].
+Values only, no new arithmetic: everything comes from kpi_values on the current basis.
 -#}
 {% macro wide_view(kpis) -%}
     select
@@ -15,7 +15,10 @@ arithmetic: everything comes from kpi_values on the current basis.
             {%- set outer_last = loop.last -%}
             {% for part in ['numerator', 'denominator', 'value', 'status'] -%}
                 max(
-                    case when kpi_id = '{{ kpi[0] }}' and dimension_value = '{{ kpi[2] or "total" }}' then {{ part }} end
+                    case
+                        when kpi_id = '{{ kpi[0] }}' and dimension_value = '{{ kpi[2] or "total" }}'
+                            then {{ part }}
+                    end
                 ) as {{ name }}_{{ part }}{{ ',' if not (outer_last and loop.last) }}
             {% endfor -%}
         {% endfor -%}

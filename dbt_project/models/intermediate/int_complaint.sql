@@ -38,7 +38,8 @@ select
     and coalesce(complaint.decision_date <= complaint.due_date, false) as is_decided_on_time,
     complaint.status = '处理中' and complaint.due_date >= run.as_of_date as is_open_within_limit,
     complaint.status = '已办结' as is_closed,
-    {{ days_between('complaint.received_at', 'complaint.decision_date') }} - complaint.clock_stop_days as decision_days,
+    {{ days_between('complaint.received_at', 'complaint.decision_date') }}
+    - complaint.clock_stop_days as decision_days,
     -- 引导口径: closed against the complainant or handed to mediation, not simple, and never taken to mediation.
     complaint.status = '已办结'
     and complaint.complexity <> '简单'

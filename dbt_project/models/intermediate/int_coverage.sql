@@ -24,7 +24,9 @@ select
     cast(count(*) as integer) as n_owed,
     cast(count(*) filter (where obligation.is_in_force) as integer) as n_in_force,
     cast(count(*) filter (where window_month.is_last_month) as integer) as n_owed_at_end,
-    cast(count(*) filter (where window_month.is_last_month and obligation.is_in_force) as integer) as n_in_force_at_end
+    cast(
+        count(*) filter (where window_month.is_last_month and obligation.is_in_force) as integer
+    ) as n_in_force_at_end
 from {{ ref('int_obligation') }} as obligation
 inner join parties
     on obligation.reporter_code = parties.reporter_code

@@ -15,7 +15,7 @@ select
     mediation.fulfil_due_date < run.as_of_date as is_fulfilment_due,
     mediation.fulfil_due_date >= run.as_of_date as is_fulfilment_not_yet_due,
     mediation.fulfil_due_date < run.as_of_date
-    and coalesce(mediation.fulfil_status = '已履行' and mediation.fulfil_date <= mediation.fulfil_due_date, false)
-        as is_fulfilled_on_time
+    and coalesce(mediation.fulfil_status = '已履行', false)
+    and coalesce(mediation.fulfil_date <= mediation.fulfil_due_date, false) as is_fulfilled_on_time
 from {{ ref('stg_f03') }} as mediation
 cross join {{ ref('int_run') }} as run

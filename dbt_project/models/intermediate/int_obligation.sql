@@ -10,9 +10,7 @@ with accepted as (
     from {{ source('filing', 'submissions') }}
     where
         state in ('accepted', 'partly_accepted', 'superseded')
-        {%- if var('known_at') %}
-            and signed_at <= cast('{{ var("known_at") }}' as timestamp)
-        {%- endif %}
+        and {{ known('signed_at') }}
     group by all
 ),
 
@@ -26,9 +24,7 @@ firsts as (
     from {{ source('filing', 'submissions') }}
     where
         sequence_no = 1
-        {%- if var('known_at') %}
-            and signed_at <= cast('{{ var("known_at") }}' as timestamp)
-        {%- endif %}
+        and {{ known('signed_at') }}
     group by all
 )
 
@@ -38,7 +34,7 @@ select
     obligations.period,
     case when {{ period_months('obligations.period') }} = 3 then 'quarter' else 'month' end as frequency,
     {{ period_first_month('obligations.period') }} as first_month,
-    {{ add_months(period_first_month('obligations.period'), period_months('obligations.period') ~ ' - 1') }} as month,
+    {{ period_last_month('obligations.period') }} as month,
     obligations.due_date,
     {% if var('known_at') -%}
         coalesce(accepted.is_in_force, false) as is_in_force,

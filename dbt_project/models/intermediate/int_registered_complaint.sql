@@ -57,7 +57,10 @@ ledger as (
 select
     coalesce(register.reporter_code, ledger.reporter_code) as reporter_code,
     coalesce(register.reg_ref_no, ledger.reg_ref_no) as reg_ref_no,
-    case when register.reg_ref_no is not null then register.forwarded_month else ledger.reg_forward_month end as month,
+    case
+        when register.reg_ref_no is not null then register.forwarded_month
+        else ledger.reg_forward_month
+    end as month,
     register.reg_ref_no is not null as is_in_register,
     ledger.reg_ref_no is not null as is_in_ledger,
     coalesce(register.reg_validity = '有效', false) as is_valid

@@ -1,15 +1,17 @@
 -- 统计期间与月份: the months of every complete calendar window between the first and the last month owed.
 -- A window that misses one of its months is no window: year to date never stands in for a year (E12).
-with covered as (
+with shift as (
+    select 0 as months
+    union all
+    select 1 as months
+    union all
+    select 2 as months
+),
+
+covered as (
     select distinct {{ add_months('obligation.first_month', 'shift.months') }} as month
     from {{ ref('int_obligation') }} as obligation
-    cross join (
-        select 0 as months
-        union all
-        select 1 as months
-        union all
-        select 2 as months
-    ) as shift
+    cross join shift
     where {{ add_months('obligation.first_month', 'shift.months') }} <= obligation.month
 ),
 

@@ -19,7 +19,8 @@ institutions as (
         reporter.insurer_type,
         reporter.peer_group,
         coverage.n_owed,
-        coverage.n_in_force
+        coverage.n_in_force,
+        coverage.n_in_force = coverage.n_owed as is_complete
     from {{ ref('int_coverage') }} as coverage
     inner join {{ ref('int_window') }} as int_window
         on
@@ -27,8 +28,8 @@ institutions as (
     inner join calendars
         on
             coverage.form = calendars.form
-            and calendars.first_month <= int_window.first_month
-            and calendars.last_month >= int_window.last_month
+            and int_window.first_month >= calendars.first_month
+            and int_window.last_month <= calendars.last_month
     left join {{ ref('int_reporter') }} as reporter
         on coverage.org_code = reporter.reporter_code
     where coverage.basis = 'current'
@@ -46,12 +47,18 @@ select
     cast(sum(institutions.n_in_force) as integer) as filings_in_force,
     cast(sum(institutions.n_owed - institutions.n_in_force) as integer) as filings_missing,
     cast(count(*) as integer) as institutions_expected,
-    cast(count(*) filter (where institutions.n_in_force = institutions.n_owed) as integer) as institutions_complete,
-    cast(count(*) filter (where institutions.n_in_force < institutions.n_owed) as integer) as institutions_missing
+    cast(count(*) filter (where institutions.is_complete) as integer) as institutions_complete,
+    cast(count(*) filter (where not institutions.is_complete) as integer) as institutions_missing
 from institutions
 -- The bureau's own register has no institution: it stands at the bureau's grain only.
 inner join {{ grain_rows() }} as grains
     on grains.grain = 'bureau' or institutions.insurer_type is not null
 group by all
 order by
-    form, period_type, period, grain, insurer_type nulls last, peer_group nulls last, org_code nulls last
+    institutions.form,
+    institutions.period_type,
+    institutions.period,
+    grains.grain,
+    insurer_type nulls last,
+    peer_group nulls last,
+    org_code nulls last

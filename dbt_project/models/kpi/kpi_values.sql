@@ -47,24 +47,29 @@ select
     keyed.basis,
     {{ status_text() }} as status,
     cast(case when keyed.is_ranked then rank() over peers end as integer) as rank,
-    cast(
-        case when keyed.grain = 'insurer'
+    cast(case
+        when keyed.grain = 'insurer'
             then nullif(count(*) filter (where keyed.is_ranked) over (
                 peers rows between unbounded preceding and unbounded following
             ), 0)
-            else keyed.n_reporters
-        end as integer
-    ) as n_institutions
+        else keyed.n_reporters
+    end as integer) as n_institutions
 from keyed
 inner join {{ ref('kpi_series') }} as series
     on keyed.series_no = series.series_no
 inner join {{ ref('int_window') }} as int_window
     on keyed.window_id = int_window.window_id
--- Those that are ranked come first, so their rank is among themselves.
-window peers as (
-    partition by
-        keyed.series_no, keyed.window_id, keyed.basis, keyed.dimension_value, keyed.grain, keyed.insurer_type
-    order by keyed.is_ranked desc, keyed.value desc nulls last
-)
+window
+    -- Those that are ranked come first, so their rank is among themselves.
+    peers as (
+        partition by
+            keyed.series_no,
+            keyed.window_id,
+            keyed.basis,
+            keyed.dimension_value,
+            keyed.grain,
+            keyed.insurer_type
+        order by keyed.is_ranked desc, keyed.value desc nulls last
+    )
 order by
     keyed.series_no, keyed.window_id, keyed.basis, keyed.grain, keyed.group_key, keyed.dimension_value

@@ -170,8 +170,8 @@ implied as (
                     '2 * (100 * ' ~ p ~ ' + ' ~ g ~ ') - 1') }}
             end as decimal(38, 4)
         ) as base_high,
-        cast(null as {{ dbt.type_string() }}) as base_vintage,
-        cast(null as {{ dbt.type_string() }}) as base_submission_id
+        cast(null as {{ text_type() }}) as base_vintage,
+        cast(null as {{ text_type() }}) as base_submission_id
     from printed as g
     where g.unit in ('件', '个') and g.growth_pct > -100 and g.own_value is not null
 ),

@@ -62,7 +62,7 @@ select
     cast(counted.n_earlier_states as bigint) as n_earlier_states,
     cast(counted.n_deleted as bigint) as n_deleted,
     cast(
-        counted.n_unattributed + case when counted.form = 'R01' then register.n_unattributed else 0 end as bigint
+        case when counted.form = 'R01' then register.n_unattributed else counted.n_unattributed end as bigint
     ) as n_unattributed
 from counted
 cross join register

@@ -21,7 +21,7 @@ select
     party_branch,
     head_party_member,
     filing_period,
-    {{ add_months(period_first_month('filing_period'), period_months('filing_period') ~ ' - 1') }} as month,
+    {{ period_last_month('filing_period') }} as month,
     submission_id,
     row_no,
     sys_from

@@ -1,4 +1,6 @@
-{#- Errors if two rows share the key; NULL key columns compare equal, as the grains that leave them empty need. -#}
+{#-
+Errors if two rows share the key; NULL key columns compare equal, as the grains that leave them empty need.
+-#}
 {% test unique_key(model, columns) %}
     select
         {{ columns | join(', ') }},

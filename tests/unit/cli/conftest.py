@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +40,8 @@ CREATE TABLE filing.findings (submission_id VARCHAR, form VARCHAR, period VARCHA
     fix_zh VARCHAR, fix_en VARCHAR);
 INSERT INTO filing.findings
 SELECT 'F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011', rule, 'intra', severity, NULL, n,
-    'due_date', '应办结日', 'K' || n, '2025/4/1', '2025-04-30', '应办结日与工作日历不符', 'wrong due date', '重算', 'redo'
+    'due_date', '应办结日', 'K' || n, '2025/4/1', '2025-04-30', '应办结日与工作日历不符', 'wrong due date', '重算',
+    'redo'
 FROM (VALUES ('F01-I04', 'E', 7), ('F01-I04', 'E', 12), ('GEN-I05', 'W', 9)) AS f(rule, severity, n);
 CREATE TABLE kpi.kpi_catalogue (kpi_id VARCHAR, name_zh VARCHAR, name_en VARCHAR);
 INSERT INTO kpi.kpi_catalogue VALUES ('CMP-01', '有效投诉件数', 'valid complaints'),
@@ -60,7 +60,8 @@ FROM (VALUES
     ('CMP-01', 'month', '2025-03', 'bureau', NULL, NULL, 'line_code', '机动车辆', 900, NULL, 900, '件', 'OK', NULL),
     ('CMP-01', 'ytd', '2025-03', 'bureau', NULL, NULL, 'total', 'total', 2000, NULL, 2000, '件', 'OK', NULL),
     ('CMP-01', 'quarter', '2025Q1', 'bureau', NULL, NULL, 'total', 'total', 2000, NULL, 2000, '件', 'OK', NULL),
-    ('CMP-06', 'month', '2025-02', 'bureau', NULL, NULL, 'total', 'total', 240, 500000000, 48.00, '件/亿元', 'OK', NULL),
+    ('CMP-06', 'month', '2025-02', 'bureau', NULL, NULL, 'total', 'total', 240, 500000000, 48.00, '件/亿元', 'OK',
+        NULL),
     ('CMP-06', 'month', '2025-03', 'bureau', NULL, NULL, 'total', 'total', 1250, 2000000000.5, 62.5, '件/亿元',
         'PARTIAL', NULL),
     ('CMP-06', 'month', '2025-03', 'insurer', '00000000000011', 'property', 'total', 'total', 12, 0, NULL, '件/亿元',
@@ -81,7 +82,7 @@ def release(home: Path) -> Path:
     folder.mkdir(parents=True)
     with duckdb.connect(str(folder / "warehouse.duckdb")) as con:
         con.execute(_SQL)
-    os.symlink("v1", home / "releases" / "current")
+    (home / "releases" / "current").symlink_to("v1")
     return folder
 
 

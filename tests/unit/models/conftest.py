@@ -1,15 +1,14 @@
 """A small bureau made by hand, in a DuckDB file shaped like the build database, and the dbt build over it.
 
-Put here: the fixture's insurers, calendar and filed rows, chosen so that every expected KPI can be worked out on
-paper; and the one in-process dbt build that the tests of this folder share. Do not put here: expectations (they
-stand in the tests), or anything of the sample bureau (`pipelines.samples` has its own answer key).
+Put here: the fixture's insurers, calendar and filed rows, chosen so that every expected KPI can be worked out
+on paper; and the one in-process dbt build that the tests of this folder share. Do not put here: expectations
+(they stand in the tests), or anything of the sample bureau (`pipelines.samples` has its own answer key).
 
-Tables are created from dbt's own source descriptions, so a source that names a wrong column or type fails here.
+Tables are created from dbt's own source descriptions: a source that names a wrong column or type fails here.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import warnings
 from collections.abc import Iterator
@@ -147,7 +146,7 @@ def complaints() -> list[Row]:
             PROPERTY_C, "ledger-3", "2024-10-09", reg_ref_no="R-firm-only", reg_forward_date=date(2024, 10, 8)
         ),
     ]
-    # 2024-11, life B's heir: mediation. Not offered: closed against the complainant, not simple, never mediated.
+    # 2024-11, life B's heir. Mediation not offered: closed against the complainant, not simple, not mediated.
     rows += [
         complaint(LIFE_A, "m-offered", "2024-11-01", complexity="复杂", outcome="不支持", line_code="分红"),
         complaint(
@@ -394,14 +393,6 @@ def code_lists() -> list[Row]:
     ]
 
 
-def working_days() -> list[Row]:
-    with (ROOT / "data" / "calendar" / "working_days.csv").open(encoding="utf-8") as file:
-        return [
-            {"day": date.fromisoformat(row["day"]), "is_working_day": row["is_working_day"] == "true"}
-            for row in csv.DictReader(file)
-        ]
-
-
 def fill(con: duckdb.DuckDBPyConnection, table: str, rows: list[Row]) -> None:
     """Insert dicts of unlike keys; a column that no row names stays NULL."""
     columns = sorted({column for row in rows for column in row})
@@ -430,9 +421,10 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"CREATE TABLE {schema}.{table} ({', '.join(f'{n} {t}' for n, t in columns)})")
     con.execute("BEGIN TRANSACTION")
     fill(con, "reference.run", [{"as_of": AS_OF}])
-    con.register("days", __import__("polars").DataFrame(working_days()))
     con.execute(
-        "INSERT INTO reference.working_days (day, is_working_day) SELECT day, is_working_day FROM days"
+        "INSERT INTO reference.working_days (day, is_working_day)"
+        " SELECT day, is_working_day FROM read_csv(?)",
+        [str(ROOT / "data" / "calendar" / "working_days.csv")],
     )
     fill(con, "reference.code_lists", code_lists())
     names = [

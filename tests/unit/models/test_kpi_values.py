@@ -1,7 +1,7 @@
 """KPI values of the hand-made bureau, each worked out on paper.
 
-Put here: one expectation per definition and edge policy, end to end through staging, measures and the chain. Do not
-put here: single models with given inputs; those are dbt unit tests beside the models.
+Put here: one expectation per definition and edge policy, end to end through staging, measures and the chain.
+Do not put here: single models with given inputs; those are dbt unit tests beside the models.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 
 from .conftest import HEALTH_D, LIFE_A, LIFE_B, PROPERTY_C, PROPERTY_E, Dbt
-
-KEYS = ("kpi_id", "period_type", "period", "grain", "group_key", "dimension", "dimension_value", "basis")
 
 
 def row(
@@ -53,7 +51,7 @@ def figures(numerator: Any, denominator: Any, value: Any, status: str = "OK") ->
     return (*(None if n is None else Decimal(str(n)) for n in (numerator, denominator, value)), status)
 
 
-# --- CMP: counts, growth and the edge policies on them ---------------------------------------------------------------
+# --- CMP: counts, growth and the edge policies on them ----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -92,10 +90,10 @@ def test_grain_keys_and_count_of_institutions(built: Dbt) -> None:
         Decimal(5),
         1,
     )
-    expected = (None, "life", None, Decimal(10), 2)
-    assert row(built, "CMP-01", "2023-07", "life", grain="insurer_type", columns=columns) == expected
-    expected = (None, None, "人身-中小", Decimal(4), 1)
-    assert row(built, "CMP-01", "2023-07", "人身-中小", grain="peer_group", columns=columns) == expected
+    by_type = row(built, "CMP-01", "2023-07", "life", grain="insurer_type", columns=columns)
+    assert by_type == (None, "life", None, Decimal(10), 2)
+    by_peers = row(built, "CMP-01", "2023-07", "人身-中小", grain="peer_group", columns=columns)
+    assert by_peers == (None, None, "人身-中小", Decimal(4), 1)
     assert row(built, "CMP-01", "2024-08", columns=columns) == (None, None, None, Decimal(0), 3)
 
 
@@ -248,7 +246,7 @@ def test_ledger_against_the_register(built: Dbt) -> None:
     assert row(built, "CMP-14", "2024-11", PROPERTY_C) == figures(0, 0, None, "ZERO_DEN")
 
 
-# --- FIR, MED, CBK ---------------------------------------------------------------------------------------------------
+# --- FIR, MED, CBK ----------------------------------------------------------------------------------------
 
 
 def test_governance_facts_are_those_of_the_last_quarter(built: Dbt) -> None:
@@ -306,7 +304,7 @@ def test_problem_cases(built: Dbt) -> None:
     assert row(built, "CBK-06", "2024-11", LIFE_A, **kind) == figures(2, 2, "100.00")
 
 
-# --- DQ, ranks, peers, coverage, wide tables --------------------------------------------------------------------------
+# --- DQ, ranks, peers, coverage, wide tables --------------------------------------------------------------
 
 
 def test_filing_discipline(built: Dbt) -> None:
@@ -345,8 +343,8 @@ def test_peer_statistics(built: Dbt) -> None:
 
 def test_coverage(built: Dbt) -> None:
     sql = (
-        "SELECT filings_expected, filings_in_force, filings_missing, institutions_expected, institutions_complete,"
-        " institutions_missing FROM kpi.kpi_coverage WHERE form = ? AND period = ? AND grain = 'bureau'"
+        "SELECT filings_expected, filings_in_force, filings_missing,"
+        " institutions_expected, institutions_complete, institutions_missing FROM kpi.kpi_coverage WHERE form = ? AND period = ? AND grain = 'bureau'"
     )
     assert built.query(sql, ["F01", "2024Q3"]) == [(12, 11, 1, 4, 3, 1)]
     assert built.query(sql, ["R01", "2024Q3"]) == [(3, 3, 0, 1, 1, 0)]
@@ -355,7 +353,8 @@ def test_coverage(built: Dbt) -> None:
 def test_wide_tables_repeat_the_long_one(built: Dbt) -> None:
     sql = (
         "SELECT year_on_year_numerator, year_on_year_denominator, year_on_year_value, year_on_year_status,"
-        " per_100m_premium_value FROM kpi.complaints WHERE period = '2024-01' AND period_type = 'month' AND org_code = ?"
+        " per_100m_premium_value FROM kpi.complaints"
+        " WHERE period = '2024-01' AND period_type = 'month' AND org_code = ?"
     )
     assert built.query(sql, [LIFE_A]) == [(*figures(1, 8, "-87.50", "SMALL_BASE"), Decimal("0.50"))]
 

@@ -121,5 +121,6 @@ def test_the_definitions_module_loads_as_dagster_loads_it(
         env={**os.environ, "XIAOBAO_HOME": str(real_settings.home), "DAGSTER_HOME": str(real_settings.home)},
         capture_output=True,
         text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

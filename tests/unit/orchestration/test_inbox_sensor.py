@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from pipelines.intake.sources import SourceUnavailableError
-from pipelines.orchestration.sensors import Look, inbox_digest, inbox_sensor
+from pipelines.orchestration.idle import inbox_digest
+from pipelines.orchestration.sensors import Look, inbox_sensor
 from pipelines.settings import Settings
 
 

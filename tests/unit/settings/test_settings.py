@@ -61,7 +61,7 @@ def test_an_inbox_is_a_url_or_a_folder(monkeypatch: pytest.MonkeyPatch, given: s
 
 def test_a_zoned_knowledge_time_is_brought_to_the_bureaus_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XIAOBAO_AS_OF", "2025-03-31T16:30:00Z")
-    assert load_settings().as_of == datetime(2025, 4, 1, 0, 30)  # noqa: DTZ001 (bureau's clock, stored without a zone)
+    assert load_settings().as_of == datetime(2025, 4, 1, 0, 30)
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

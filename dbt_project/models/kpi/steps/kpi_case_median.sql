@@ -67,41 +67,48 @@ middles as (
         grain,
         group_key,
         cast(max(n_all) as decimal(38, 6)) as n_decided,
-        min(case when n_up_to >= {{ integer_divide('n_all + 1', '2') }} then decision_days end)
-        + min(case when n_up_to >= {{ integer_divide('n_all', '2') }} + 1 then decision_days end) as two_middles
+        min(decision_days) filter (where n_up_to >= {{ integer_divide('n_all + 1', '2') }})
+        + min(decision_days) filter (where n_up_to >= {{ integer_divide('n_all', '2') }} + 1) as two_middles
     from cumulated
     group by all
 )
 
 select
-    middles.series_no,
+    series.series_no,
     'current' as basis,
-    middles.window_id,
-    middles.grain,
-    middles.group_key,
+    scope.window_id,
+    scope.grain,
+    scope.group_key,
     series.dimension_value,
     cast(null as decimal(38, 6)) as numerator,
-    case when scope.n_complete > 0 then middles.n_decided end as denominator,
-    case when scope.n_complete > 0 then cast({{ ratio('middles.two_middles', '2') }} as decimal(18, 2)) end as value,
+    case when scope.n_complete > 0 then coalesce(middles.n_decided, 0) end as denominator,
+    cast(
+        case when scope.n_complete > 0 then {{ ratio('middles.two_middles', '2') }} end as decimal(18, 2)
+    ) as value,
     series.unit,
     cast(null as decimal(38, 6)) as base_value,
     cast(null as {{ text_type() }}) as base_period,
     scope.n_complete as n_reporters,
     scope.n_complete = 0 as is_missing,
     false as has_no_base,
-    false as has_zero_denominator,
+    scope.n_complete > 0 and middles.n_decided is null as has_zero_denominator,
     false as has_small_base,
     false as is_immature,
     false as is_restated,
     false as has_break,
     scope.n_complete > 0 and scope.n_complete < scope.n_in_scope as is_partial
-from middles
-inner join series
-    on middles.series_no = series.series_no
+from series
+inner join {{ ref('int_window') }} as int_window
+    on {{ lists('series.period_types', 'int_window.period_type') }}
 inner join {{ ref('kpi_scope') }} as scope
     on
         series.scope_no = scope.scope_no
-        and middles.window_id = scope.window_id
-        and middles.grain = scope.grain
-        and middles.group_key = scope.group_key
+        and int_window.window_id = scope.window_id
+        and {{ lists('series.grains', 'scope.grain') }}
         and scope.basis = 'current'
+left join middles
+    on
+        series.series_no = middles.series_no
+        and scope.window_id = middles.window_id
+        and scope.grain = middles.grain
+        and scope.group_key = middles.group_key

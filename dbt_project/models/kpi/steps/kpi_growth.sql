@@ -84,6 +84,14 @@ published as (
     qualify released.release_no = max(released.release_no) over (partition by int_window.window_id)
 ),
 
+needed as (
+    select operand_no as series_no
+    from compared_series
+    union
+    select total_no as series_no
+    from compared_series
+),
+
 operands as (
     select
         basis,
@@ -98,7 +106,7 @@ operands as (
         is_missing,
         is_partial
     from {{ ref('kpi_ratio') }}
-    where series_no in (select operand_no from compared_series union all select total_no from compared_series)
+    where series_no in (select needed.series_no from needed)
 ),
 
 present as (
@@ -189,7 +197,9 @@ compared as (
         frame.dimension_value,
         present_total.n_reporters,
         present_total.is_missing,
-        present_total.is_partial or coalesce(past_total.is_partial, false) as is_partial,
+        present_total.is_partial
+        or coalesce(past_total.is_partial, false)
+        or (frame.grain <> 'insurer' and coalesce(past_total.is_missing, false)) as is_partial,
         past_total.series_no is not null as has_base,
         coalesce(past.numerator, 0) as base_cases,
         case
@@ -261,7 +271,14 @@ valued as (
         *,
         cast({{ ratio('amount - base_amount', 'base_amount', 'scale') }} as decimal(18, 2)) as value
     from compared
-    where basis <> 'published' or has_base
+    where
+        (basis <> 'published' or has_base)
+        -- Of a group whose report is missing only the undivided row is shown.
+        and (dimension = 'total' or not is_missing)
+),
+
+changes as (
+    {{ code_changes() }}
 ),
 
 breaks as (
@@ -270,7 +287,7 @@ breaks as (
         comparisons.window_id,
         change.dimension_value
     from comparisons
-    inner join ({{ code_changes() }}) as change
+    inner join changes as change
         on
             comparisons.dimension = change.dimension
             and ({{ crosses('change', 'comparisons.base_first_day', 'comparisons.last_day') }})
@@ -294,7 +311,8 @@ select
     valued.is_missing,
     valued.base_amount is null as has_no_base,
     -- Also where the rate that grows has itself no denominator in this window.
-    not valued.is_missing and coalesce(valued.base_amount = 0 or valued.amount is null, false) as has_zero_denominator,
+    not valued.is_missing
+    and coalesce(valued.base_amount = 0 or valued.amount is null, false) as has_zero_denominator,
     valued.may_be_small
     and valued.value is not null
     and valued.base_cases < {{ var('small_base') }} as has_small_base,

@@ -90,11 +90,10 @@ valued as (
     select
         *,
         cast({{ ratio('scaled_expected', 'all_exposure', places=6) }} as decimal(38, 6)) as expected,
-        cast(
-            case when scaled_expected > 0 and all_exposure > 0
+        cast(case
+            when scaled_expected > 0 and all_exposure > 0
                 then {{ ratio('scaled_cases', 'scaled_expected') }}
-            end as decimal(18, 2)
-        ) as index_value
+        end as decimal(18, 2)) as index_value
     from multiplied
 )
 
@@ -128,5 +127,4 @@ inner join series
     on valued.series_no = series.series_no
 where
     series.is_dense
-    or valued.cases <> 0
-    or coalesce(valued.expected, 0) <> 0
+    or (valued.n_complete = 1 and (valued.cases <> 0 or valued.exposure <> 0))

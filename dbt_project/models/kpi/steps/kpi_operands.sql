@@ -73,7 +73,10 @@ select
     own.dimension_value,
     cast(own.numerator as decimal(38, 6)) as numerator,
     cast(
-        case when own.shares_denominator then coalesce(whole.denominator, 0) else own.denominator end as decimal(38, 6)
+        case
+            when own.shares_denominator then coalesce(whole.denominator, 0)
+            else own.denominator
+        end as decimal(38, 6)
     ) as denominator,
     cast(own.left_out as decimal(38, 6)) as left_out,
     own.numerator <> 0 or own.denominator <> 0 as has_cases

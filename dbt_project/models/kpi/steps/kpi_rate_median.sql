@@ -17,7 +17,8 @@ rates as (
         rate.period_types,
         rate.unit,
         medians.grains,
-        rate.kpi_id || case when rate.dimension = 'total' then '' else '.' || rate.dimension_value end as rate_name
+        rate.kpi_id
+        || case when rate.dimension = 'total' then '' else '.' || rate.dimension_value end as rate_name
     from medians
     inner join {{ ref('kpi_series') }} as rate
         on medians.of_kpi = rate.kpi_id
@@ -32,7 +33,9 @@ framed as (
         rates.unit,
         scope.window_id,
         scope.grain,
-        scope.group_key
+        scope.group_key,
+        scope.n_complete,
+        scope.n_in_scope
     from rates
     inner join {{ ref('int_window') }} as int_window
         on {{ lists('rates.period_types', 'int_window.period_type') }}
@@ -67,16 +70,20 @@ observed as (
 ),
 
 populations as (
-    select
-        *,
-        'incl_zero' as population
-    from observed
+    select 'incl_zero' as population
     union all
+    select 'excl_zero' as population
+),
+
+used as (
     select
-        *,
-        'excl_zero' as population
+        observed.*,
+        populations.population
     from observed
-    where not has_no_case
+    cross join populations
+    where
+        populations.population = 'incl_zero'
+        or not observed.has_no_case
 ),
 
 positioned as (
@@ -86,7 +93,7 @@ positioned as (
             partition by population, rate_no, window_id, grain, group_key order by value nulls last
         ) as position_no,
         count(*) over (partition by population, rate_no, window_id, grain, group_key) as n_positions
-    from populations
+    from used
 ),
 
 middles as (
@@ -119,31 +126,30 @@ select
     framed.window_id,
     framed.grain,
     framed.group_key,
-    framed.rate_name || '.' || kinds.population as dimension_value,
-    cast(coalesce(without_cases.n_without_cases, 0) as decimal(38, 6)) as numerator,
-    cast(coalesce(middles.n_used, 0) as decimal(38, 6)) as denominator,
+    framed.rate_name || '.' || populations.population as dimension_value,
+    case
+        when framed.n_complete > 0
+            then cast(coalesce(without_cases.n_without_cases, 0) as decimal(38, 6))
+    end as numerator,
+    case when framed.n_complete > 0 then cast(coalesce(middles.n_used, 0) as decimal(38, 6)) end as denominator,
     cast(middles.value as decimal(18, 2)) as value,
     framed.unit,
     cast(null as decimal(38, 6)) as base_value,
     cast(null as {{ text_type() }}) as base_period,
     cast(coalesce(middles.n_used, 0) as integer) as n_reporters,
-    false as is_missing,
+    framed.n_complete = 0 as is_missing,
     false as has_no_base,
     middles.n_used is null as has_zero_denominator,
     false as has_small_base,
     false as is_immature,
     false as is_restated,
     false as has_break,
-    false as is_partial
+    framed.n_complete > 0 and framed.n_complete < framed.n_in_scope as is_partial
 from framed
-cross join (
-    select 'incl_zero' as population
-    union all
-    select 'excl_zero' as population
-) as kinds
+cross join populations
 left join middles
     on
-        kinds.population = middles.population
+        populations.population = middles.population
         and framed.rate_no = middles.rate_no
         and framed.window_id = middles.window_id
         and framed.grain = middles.grain

@@ -63,6 +63,11 @@ counted as (
     where
         not series.is_dense
         and operands.has_cases
+        and scope.n_complete > 0
+),
+
+changes as (
+    {{ code_changes() }}
 ),
 
 breaks as (
@@ -71,7 +76,7 @@ breaks as (
         change.dimension,
         change.dimension_value
     from {{ ref('int_window') }} as int_window
-    inner join ({{ code_changes() }}) as change
+    inner join changes as change
         on {{ crosses('change', 'int_window.first_month', 'int_window.last_day') }}
 ),
 

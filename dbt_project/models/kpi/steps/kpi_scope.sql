@@ -68,7 +68,11 @@ filed as (
         on needed_forms.form = coverage.form
     where
         (coverage.basis = 'current' or needed_forms.is_base_of_growth)
-        and (coverage.frequency = 'month' or coverage.n_owed_at_end > 0 or needed_forms.coverage_rule = 'owed')
+        and (
+            coverage.frequency = 'month'
+            or coverage.n_owed_at_end > 0
+            or needed_forms.coverage_rule = 'owed'
+        )
     group by all
 ),
 
@@ -80,7 +84,8 @@ institutions as (
         reporter.reporter_code,
         reporter.insurer_type,
         reporter.peer_group,
-        needs.coverage_rule = 'owed' or (filed.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
+        needs.coverage_rule = 'owed'
+        or (filed.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
     from filed
     inner join needs
         on filed.scope_no = needs.scope_no

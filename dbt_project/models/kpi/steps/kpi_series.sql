@@ -7,6 +7,12 @@ with divided as (
     from {{ ref('kpi_catalogue') }}
 ),
 
+grown as (
+    select distinct of_kpi
+    from {{ ref('kpi_catalogue') }}
+    where kind = 'growth'
+),
+
 described as (
     select
         catalogue.kpi_id,
@@ -41,9 +47,12 @@ described as (
 )
 
 select
-    cast(row_number() over (order by described.kpi_id, described.dimension, described.dimension_value nulls first) as integer)
-        as series_no,
-    described.kpi_id || '/' || described.dimension || '/' || coalesce(described.dimension_value, '*') as series_id,
+    cast(row_number() over (
+        order by described.kpi_id, described.dimension, described.dimension_value nulls first
+    ) as integer) as series_no,
+    described.kpi_id
+    || '/' || described.dimension
+    || '/' || coalesce(described.dimension_value, '*') as series_id,
     described.kpi_id,
     described.kind,
     described.dimension,
@@ -74,9 +83,5 @@ select
 from described
 inner join {{ ref('kpi_catalogue') }} as catalogue
     on described.kpi_id = catalogue.kpi_id
-left join (
-    select distinct of_kpi
-    from {{ ref('kpi_catalogue') }}
-    where kind = 'growth'
-) as growth
+left join grown as growth
     on described.kpi_id = growth.of_kpi

@@ -1,0 +1,916 @@
+"""Mistakes in single rows, each made to break exactly the rules it names.
+
+Put here: the list of planted defects, how a row is chosen for each, and what is changed in it. Do not put
+here: warnings and cross-form findings that follow from the rows as they stand; the answer key computes those
+(:mod:`pipelines.samples.expected`), for planted rows and innocent ones alike.
+
+A defect waits until a month offers a row it fits. Rows are preferred that appear in no later month, so that a
+later file neither repeats nor contradicts the defect. A file takes no more defective rows than its form
+tolerates (5 %), unless every file of the form is too small for one; then the file is rejected whole and its
+sender resubmits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import polars as pl
+
+from pipelines.samples.days import WorkingDays
+from pipelines.samples.filings import Filing
+from pipelines.samples.market import LIFE_CLASSES
+from pipelines.samples.registry import Registry
+
+UNKNOWN_NUMBER = 99_999_999
+"""Running number that no real record gets."""
+
+_C = pl.col
+_DONE = _C("_closes") & ~_C("_carried")
+"""Rows that appear in this month's file only."""
+_IS_LIFE = _C("insurer_class").is_in(list(LIFE_CLASSES))
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One mistake.
+
+    Attributes:
+        name: what is wrong.
+        form: form it is planted in.
+        rules: findings it makes on its row, as (rule, column); rules that the answer key computes by itself
+            are not listed.
+        where: rows that can carry it.
+        change: new typed values of columns.
+        text: new texts of cells whose content is not of the column's type (or is no packed id); None is an
+            empty cell. Their typed value is null.
+        rows: how many rows get it.
+        drop: remove the row instead.
+        double: add the row a second time at the end of the file.
+        blocks: the row is quarantined, so the file's tolerance counts.
+        small: every file of the form is small: plant it although the file will be rejected, and let it be
+            resubmitted.
+        corrected: the insurer resubmits the file without the defect although it was partly accepted.
+        patient: planted only where the file tolerates it, never forced, and in a file that is not
+            resubmitted: the corrected row would contradict the defective one.
+    """
+
+    name: str
+    form: str
+    rules: tuple[tuple[str, str], ...]
+    where: pl.Expr
+    change: Mapping[str, pl.Expr] = field(default_factory=dict)
+    text: Mapping[str, str | None] = field(default_factory=dict)
+    rows: int = 1
+    drop: bool = False
+    double: bool = False
+    blocks: bool = True
+    small: bool = False
+    corrected: bool = False
+    patient: bool = False
+
+    @property
+    def bad_rows(self) -> int:
+        """Rows of the file that are quarantined because of it."""
+        return 0 if not self.blocks else self.rows * (2 if self.double else 1)
+
+
+def _unknown(column: str) -> pl.Expr:
+    """A packed id of the same company and month that nobody has."""
+    return _C(column) // 10**8 * 10**8 + UNKNOWN_NUMBER
+
+
+def _lit(value: str, column: str) -> pl.Expr:
+    """A label of an Enum column."""
+    return pl.lit(value).alias(column)
+
+
+_CLOSED = _C("status") == "已办结"
+_OPEN = _C("status") == "处理中"
+_LATER_THAN_RECEIVED = _C("decision_date") > _C("received_at").dt.date()
+_SUCCESSFUL = _C("success") & (_C("callback_type") == "新单")
+_ID_NUMBER = "430902199003071234"
+_PHONE = "13812345678"
+
+_F01: tuple[Defect, ...] = (
+    Defect(
+        "reference on an own complaint",
+        "F01",
+        (("F01-I01", "reg_ref_no"),),
+        _DONE & _C("source_channel").cast(pl.String).str.starts_with("OWN_"),
+        {"reg_ref_no": _unknown("complaint_id")},
+    ),
+    Defect(
+        "notified before the decision",
+        "F01",
+        (("F01-I02", "decision_date"),),
+        _C("_closes") & _CLOSED & _LATER_THAN_RECEIVED,
+        {"notify_date": _C("decision_date").dt.offset_by("-1d")},
+    ),
+    Defect(
+        "open with an outcome",
+        "F01",
+        (("F01-I03", "status"),),
+        _OPEN,
+        {"outcome": _lit("协商一致", "outcome")},
+    ),
+    Defect(
+        "limit a day too long",
+        "F01",
+        (("F01-I04", "due_date"),),
+        _C("_closes") & _CLOSED,
+        {"due_date": _C("due_date").dt.offset_by("1d")},
+    ),
+    Defect(
+        "extension before receipt",
+        "F01",
+        (("F01-I05", "extension_approved_on"),),
+        _C("complexity") == "特别复杂",
+        {"extension_approved_on": _C("received_at").dt.date().dt.offset_by("-1d")},
+    ),
+    Defect(
+        "valid and excluded",
+        "F01",
+        (("F01-I06", "validity"),),
+        _C("_closes") & (_C("validity") == "有效"),
+        {"exclusion_code": _lit("03", "exclusion_code")},
+    ),
+    Defect(
+        "paid without a settlement",
+        "F01",
+        (("F01-I07", "settlement_type"),),
+        _C("_closes") & _CLOSED & _LATER_THAN_RECEIVED & (_C("settlement_type") == "无"),
+        {"settlement_amount": pl.lit(50_000, pl.Int64)},
+    ),
+    Defect(
+        "life line at a property insurer",
+        "F01",
+        (("F01-I08", "line_code"),),
+        _C("_closes") & (_C("insurer_class") == "P"),
+        {"line_code": _lit("万能", "line_code")},
+    ),
+    Defect(
+        "property line at a life insurer",
+        "F01",
+        (("F01-I08", "line_code"),),
+        _C("_closes") & _IS_LIFE,
+        {"line_code": _lit("机动车辆", "line_code")},
+    ),
+    Defect(
+        "paid to close on the day",
+        "F01",
+        (),
+        _DONE & _CLOSED & (_C("complexity") != "特别复杂") & (_C("validity") == "有效"),
+        {
+            "outcome": _lit("协商一致", "outcome"),
+            "decision_date": _C("received_at").dt.date(),
+            "notify_date": _C("received_at").dt.date(),
+            "settlement_type": _lit("通融赔付", "settlement_type"),
+            "settlement_amount": pl.lit(88_800, pl.Int64),
+            "surrender_diff_amount": pl.lit(None, pl.Int64),
+        },
+        blocks=False,
+    ),
+    Defect(
+        "repeat of an unknown complaint",
+        "F01",
+        (),
+        _C("validity") == "重复",
+        {"first_complaint_id": _unknown("complaint_id")},
+    ),
+    Defect(
+        "repeat of itself",
+        "F01",
+        (),
+        _C("validity") == "重复",
+        {"first_complaint_id": _C("complaint_id")},
+    ),
+    Defect(
+        "group without its number",
+        "F01",
+        (),
+        _C("group_id").is_not_null() & ~_C("_carried"),
+        {"group_id": pl.lit(None, pl.Int64)},
+        rows=6,
+        blocks=False,
+    ),
+    Defect(
+        "forwarded complaint left out",
+        "F01",
+        (),
+        _DONE & _C("reg_ref_no").is_not_null() & (_C("validity") != "重复") & ~_C("_referred"),
+        drop=True,
+        blocks=False,
+    ),
+    Defect(
+        "forwarded complaint under a wrong number",
+        "F01",
+        (),
+        _DONE & _C("reg_ref_no").is_not_null(),
+        {"reg_ref_no": _unknown("reg_ref_no")},
+    ),
+    Defect(
+        "inquiry that does not exist",
+        "F01",
+        (),
+        _DONE & _C("first_inquiry_id").is_not_null(),
+        {"first_inquiry_id": _unknown("first_inquiry_id")},
+    ),
+    Defect(
+        "a day that does not exist",
+        "F01",
+        (("GEN-I02", "rectify_close_date"),),
+        _C("_closes") & _CLOSED,
+        text={"rectify_close_date": "2023-02-30"},
+    ),
+    Defect(
+        "a day to come",
+        "F01",
+        (("GEN-I02", "rectify_close_date"),),
+        _C("_closes") & _CLOSED,
+        {"rectify_close_date": _C("updated_at").dt.date().dt.offset_by("400d")},
+    ),
+    Defect(
+        "a day of the spreadsheet's birth",
+        "F01",
+        (("GEN-I02", "rectify_close_date"),),
+        _C("_closes") & _CLOSED,
+        {"rectify_close_date": pl.date(1899, 12, 30)},
+    ),
+    Defect(
+        "negative demand",
+        "F01",
+        (("GEN-I03", "demand_amount"),),
+        _C("_closes"),
+        {"demand_amount": pl.lit(-10_000, pl.Int64)},
+    ),
+    Defect(
+        "tenths of a fen",
+        "F01",
+        (("GEN-I03", "demand_amount"),),
+        _C("_closes"),
+        text={"demand_amount": "100.123"},
+    ),
+    Defect(
+        "demand of a trillion",
+        "F01",
+        (("GEN-I03", "demand_amount"),),
+        _C("_closes"),
+        {"demand_amount": pl.lit(10**14, pl.Int64)},
+    ),
+    Defect(
+        "identity number for a product",
+        "F01",
+        (("GEN-I04", "product_code"),),
+        _C("_closes"),
+        text={"product_code": _ID_NUMBER},
+    ),
+    Defect(
+        "phone number for an agent",
+        "F01",
+        (("GEN-I04", "agent_code"),),
+        _C("_closes") & _C("group_id").is_null(),
+        text={"agent_code": _PHONE},
+    ),
+    Defect(
+        "unknown age band",
+        "F01",
+        (("GEN-I01", "age_band"),),
+        _C("_closes"),
+        text={"age_band": "未知"},
+        corrected=True,
+    ),
+    Defect(
+        "product code too long",
+        "F01",
+        (("GEN-I01", "product_code"),),
+        _C("_closes"),
+        text={"product_code": "CP-" + "X" * 30},
+    ),
+    Defect(
+        "no matter at all",
+        "F01",
+        (("GEN-I01", "matter_count"),),
+        _C("_closes"),
+        {"matter_count": pl.lit(0, pl.Int16)},
+    ),
+    Defect("complaint filed twice", "F01", (), _DONE & (_C("validity") == "有效"), double=True),
+    Defect(
+        "received at another hour",
+        "F01",
+        (("GEN-P01", "received_at"),),
+        _C("_carried") & _C("_closes") & (_C("received_at").dt.hour() < 17),  # noqa: PLR2004
+        {"received_at": _C("received_at").dt.offset_by("1h")},
+        patient=True,
+    ),
+)
+
+_F02: tuple[Defect, ...] = (
+    Defect(
+        "complaint without a number",
+        "F02",
+        (("F02-I01", "complaint_id"),),
+        ~_C("is_complaint"),
+        {"is_complaint": pl.lit(value=True)},
+    ),
+    Defect(
+        "contact before the inquiry",
+        "F02",
+        (("F02-I02", "first_contact_at"),),
+        _C("first_contact_at").is_not_null() & (_C("inquiry_at").dt.hour() > 3),  # noqa: PLR2004
+        {"first_contact_at": _C("inquiry_at").dt.offset_by("-1h")},
+    ),
+    Defect(
+        "resolved at first after three transfers",
+        "F02",
+        (("F02-I03", "resolved_at_first"),),
+        _C("resolved_at_first"),
+        {"transfer_count": pl.lit(3, pl.Int16)},
+    ),
+    Defect(
+        "entry of an unknown complaint",
+        "F02",
+        (),
+        ~_C("is_complaint"),
+        {"is_complaint": pl.lit(value=True), "complaint_id": _unknown("inquiry_id")},
+    ),
+    Defect(
+        "unknown entry point",
+        "F02",
+        (("GEN-I01", "entry_point"),),
+        ~_C("is_complaint"),
+        text={"entry_point": "微信"},
+    ),
+    Defect(
+        "no customer",
+        "F02",
+        (("GEN-I01", "customer_hash"),),
+        ~_C("is_complaint"),
+        text={"customer_hash": None},
+    ),
+    Defect(
+        "satisfaction of nine",
+        "F02",
+        (("GEN-I01", "satisfaction"),),
+        _C("satisfaction").is_not_null(),
+        {"satisfaction": pl.lit(9, pl.Int64)},
+    ),
+    Defect(
+        "letter in the region",
+        "F02",
+        (("GEN-I01", "region_code"),),
+        ~_C("is_complaint"),
+        text={"region_code": "43O9"},
+    ),
+    Defect(
+        "branch of another insurer",
+        "F02",
+        (("GEN-U02", "org_code"),),
+        ~_C("is_complaint"),
+        {"org_code": _C("_other_org")},
+    ),
+    Defect("inquiry filed twice", "F02", (), ~_C("is_complaint"), double=True),
+)
+
+_AGREED = _C("result").is_in(["成功", "部分成功"])
+_DUE_LATER = _C("fulfil_status") == "未到期"
+
+_F03: tuple[Defect, ...] = (
+    Defect(
+        "refusal without a reason",
+        "F03",
+        (("F03-I01", "refuse_reason"),),
+        ~_C("org_accepts"),
+        {"refuse_reason": pl.lit(None)},
+        small=True,
+    ),
+    Defect(
+        "not admitted and yet a result",
+        "F03",
+        (("F03-I01", "refuse_reason"),),
+        (_C("accept_status") == "受理") & (_C("result") == "不成功"),
+        {"accept_status": _lit("不予受理", "accept_status")},
+        small=True,
+    ),
+    Defect(
+        "notified before the application",
+        "F03",
+        (("F03-I02", "org_notified_date"),),
+        _C("org_notified_date").is_not_null(),
+        {"org_notified_date": _C("apply_date").dt.offset_by("-1d")},
+        small=True,
+    ),
+    Defect(
+        "agreement without its state",
+        "F03",
+        (("F03-I03", "result"),),
+        _AGREED & _DUE_LATER,
+        {"fulfil_status": pl.lit(None)},
+        small=True,
+    ),
+    Defect(
+        "fulfilled on no day",
+        "F03",
+        (("F03-I04", "fulfil_status"),),
+        _AGREED & _DUE_LATER,
+        {"fulfil_status": _lit("已履行", "fulfil_status")},
+        small=True,
+    ),
+    Defect(
+        "agreement above the demand",
+        "F03",
+        (),
+        _AGREED & _C("_closes"),
+        {"agreement_amount": _C("demand_amount") + 10_000},
+        blocks=False,
+    ),
+)
+
+_F04: tuple[Defect, ...] = (
+    Defect(
+        "cooling-off a day too long",
+        "F04",
+        (("F04-I01", "cooling_off_end"),),
+        _C("_closes") & _SUCCESSFUL,
+        {"cooling_off_end": _C("cooling_off_end").dt.offset_by("1d")},
+    ),
+    Defect(
+        "exempt without a reason",
+        "F04",
+        (("F04-I02", "exempt_reason"),),
+        ~_C("must_call"),
+        {"exempt_reason": pl.lit(None)},
+    ),
+    Defect(
+        "success denied",
+        "F04",
+        (("F04-I03", "success"),),
+        _C("_closes") & _SUCCESSFUL,
+        {"success": pl.lit(value=False)},
+    ),
+    Defect(
+        "phone call without a recording",
+        "F04",
+        (("F04-I04", "method"),),
+        _C("_closes") & _SUCCESSFUL & (_C("method") == "电话"),
+        {"recording_ref": pl.lit(None, pl.UInt64)},
+    ),
+    Defect(
+        "letter without a receipt",
+        "F04",
+        (("F04-I04", "method"),),
+        _C("_closes") & _SUCCESSFUL & (_C("method") == "信函"),
+        {"receipt_signed_on": pl.lit(None, pl.Date)},
+    ),
+    Defect(
+        "first call after the last",
+        "F04",
+        (("F04-I05", "first_attempt_at"),),
+        _C("_closes")
+        & _SUCCESSFUL
+        & (_C("completed_at").dt.date() < _C("cooling_off_end"))
+        & (_C("completed_at").dt.date() < _C("updated_at").dt.date()),
+        {"first_attempt_at": _C("completed_at").dt.offset_by("1h")},
+    ),
+    Defect(
+        "bad answer without a problem case",
+        "F04",
+        (("F04-I07", "problem_id"),),
+        _C("_closes") & _C("problem_id").is_not_null() & (_C("q4_liability") != "Y"),
+        {"problem_id": pl.lit(None, pl.Int64)},
+    ),
+    Defect(
+        "policy left out",
+        "F04",
+        (),
+        _DONE & _SUCCESSFUL & _C("must_call"),
+        drop=True,
+        blocks=False,
+    ),
+    Defect(
+        "problem case that does not exist",
+        "F04",
+        (),
+        _C("_closes") & _C("problem_id").is_not_null(),
+        {"problem_id": _unknown("problem_id")},
+    ),
+    Defect(
+        "unknown product type",
+        "F04",
+        (("GEN-I01", "product_type"),),
+        _C("_closes") & _SUCCESSFUL,
+        text={"product_type": "两全"},
+    ),
+    Defect(
+        "minus one attempts",
+        "F04",
+        (("GEN-I03", "attempts"),),
+        _C("_closes") & _SUCCESSFUL,
+        {"attempts": pl.lit(-1, pl.Int16)},
+    ),
+    Defect(
+        "another policy",
+        "F04",
+        (("GEN-P01", "policy_hash"),),
+        _C("_carried") & _C("_closes"),
+        {"policy_hash": _C("policy_hash") + 1},
+        patient=True,
+    ),
+)
+
+_HANDLED = _C("handle_result") != "处理中"
+
+_F05: tuple[Defect, ...] = (
+    Defect(
+        "limit a day too long",
+        "F05",
+        (("F05-I01", "due_date"),),
+        _C("_closes"),
+        {"due_date": _C("due_date").dt.offset_by("1d")},
+    ),
+    Defect(
+        "handled and in progress",
+        "F05",
+        (("F05-I02", "handle_result"),),
+        _C("_closes") & (_C("handle_result") == "成功"),
+        {"handle_result": _lit("处理中", "handle_result")},
+    ),
+    Defect(
+        "made a complaint without a number",
+        "F05",
+        (),
+        _C("_closes") & (_C("handle_result") == "成功"),
+        {"handle_result": _lit("转投诉", "handle_result")},
+    ),
+    Defect(
+        "made an unknown complaint",
+        "F05",
+        (),
+        _C("_closes") & (_C("handle_result") == "转投诉"),
+        {"complaint_id": _unknown("problem_id")},
+    ),
+    Defect(
+        "unknown problem type",
+        "F05",
+        (("GEN-I01", "problem_type"),),
+        _C("_closes"),
+        text={"problem_type": "电话虚假"},
+    ),
+    Defect(
+        "是 for Y",
+        "F05",
+        (("GEN-I01", "customer_action"),),
+        _C("_closes"),
+        text={"customer_action": "是"},
+    ),
+    Defect("problem case filed twice", "F05", (), _DONE & (_C("handle_result") == "成功"), double=True),
+    Defect(
+        "found on another day",
+        "F05",
+        (("GEN-P01", "found_date"),),
+        # Moved back from a day of rest, the limit stays what it was.
+        _C("_carried") & _C("_closes") & _C("_rest_day"),
+        {"found_date": _C("found_date").dt.offset_by("-1d")},
+        patient=True,
+    ),
+    Defect(
+        "a tenth of the file with wrong limits",
+        "F05",
+        (("F05-I01", "due_date"),),
+        _C("_closes"),
+        {"due_date": _C("due_date").dt.offset_by("-1d")},
+        rows=0,
+        small=True,
+    ),
+)
+
+_F06: tuple[Defect, ...] = (
+    Defect(
+        "fewer than no policies",
+        "F06",
+        (("F06-I01", "policies_new"),),
+        _C("long_term_new").is_null(),
+        {"policies_new": pl.lit(-3, pl.Int64)},
+    ),
+    Defect(
+        "phone number in the note",
+        "F06",
+        (("GEN-I04", "basis_note"),),
+        pl.lit(value=True),
+        text={"basis_note": "如有疑问请联系13987654321"},
+    ),
+    Defect(
+        "words for a number",
+        "F06",
+        (("GEN-I01", "person_times"),),
+        _C("person_times").is_not_null(),
+        text={"person_times": "约三百"},
+    ),
+    Defect(
+        "one more long-term policy",
+        "F06",
+        (),
+        _C("long_term_new") > 0,
+        {"long_term_new": _C("long_term_new") + 1},
+        blocks=False,
+    ),
+)
+
+_F11: tuple[Defect, ...] = (
+    Defect(
+        "rules of no date",
+        "F11",
+        (("F11-I01", "fi_rules"),),
+        _C("fi_rules"),
+        {"fi_rules_date": pl.lit(None, pl.Date)},
+        small=True,
+    ),
+)
+
+DEFECTS: tuple[Defect, ...] = (*_F01, *_F02, *_F03, *_F04, *_F05, *_F06, *_F11)
+
+PAIRED = ("same matter complained of twice", "second open mediation")
+"""Defects that need two rows of one file; :meth:`Planter.pair` makes them."""
+_MASSIVE_SHARE = 0.1
+_LEAST_MASSIVE = 15
+_PAIR_TRIES = 60
+_LEAST_TO_DROP = 3
+
+
+@dataclass(slots=True)
+class Planted:
+    """What was planted in one form and period.
+
+    Attributes:
+        frame: the rows as they will be filed.
+        findings: (row id, column, rule) of the rules that the defects name.
+        texts: (row id, column, text) of cells whose text is not that of the typed value.
+        to_resubmit: filings that are resubmitted without their defects.
+        names: the defects planted.
+    """
+
+    frame: pl.DataFrame
+    findings: list[tuple[int, str, str]] = field(default_factory=list)
+    texts: list[tuple[int, str, str | None]] = field(default_factory=list)
+    to_resubmit: list[Filing] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+
+class Planter:
+    """Plants each defect once, as soon as a period at or after its turn offers a fitting row.
+
+    Args:
+        registry: the institutions.
+        history: periods of each form, by code; the defects of a form are spread evenly over them.
+    """
+
+    def __init__(self, registry: Registry, history: Mapping[str, int]) -> None:
+        """Give every defect the period from which it waits for a row."""
+        self._registry = registry
+        self._history = history
+        self._waiting: list[tuple[int, Defect]] = []
+        self._pairs = {name: _turn(number, len(PAIRED), history["F01"]) for number, name in enumerate(PAIRED)}
+        for form in dict.fromkeys(one.form for one in DEFECTS):
+            mine = [one for one in DEFECTS if one.form == form]
+            self._waiting.extend(
+                (_turn(number, len(mine), history[form]), one) for number, one in enumerate(mine)
+            )
+        self._used: dict[str, set[int]] = {}
+
+    @property
+    def waiting(self) -> list[str]:
+        """Defects that found no row yet, as ``form: name``."""
+        return [f"{one.form}: {one.name}" for _, one in self._waiting] + list(self._pairs)
+
+    def plant(
+        self, form: str, position: int, frame: pl.DataFrame, filings: Sequence[Filing], tolerance: Decimal
+    ) -> Planted:
+        """Plant what is due in one form and period.
+
+        Args:
+            form: form code.
+            position: which of the form's periods this is.
+            frame: rows with ``rid`` (row id, ascending) and ``filing``; see ``truth`` for the others.
+            filings: the filings of the form and period.
+            tolerance: share of bad rows a file may hold.
+        """
+        planted = Planted(frame)
+        free = {one.number: one for one in filings if one.is_free and one.rows}
+        room = {number: int(one.rows * tolerance) for number, one in free.items()}
+        used: set[int] = set()
+        if free:
+            for turn, defect in list(self._waiting):
+                if defect.form != form or turn > position:
+                    continue
+                last_chance = position + 1 >= self._history[form]
+                if self._place(planted, defect, free, room, used, last_chance=last_chance):
+                    self._waiting.remove((turn, defect))
+                    planted.names.append(defect.name)
+            self._place_pairs(planted, form, position, free, room, used)
+        return planted
+
+    def _place(
+        self,
+        planted: Planted,
+        defect: Defect,
+        free: dict[int, Filing],
+        room: dict[int, int],
+        used: set[int],
+        *,
+        last_chance: bool,
+    ) -> bool:
+        """Put one defect into the frame; False if no row fits."""
+        forced = not defect.patient and (defect.small or last_chance)
+        allowed = [number for number in free if forced or room[number] >= defect.bad_rows]
+        if defect.drop:
+            allowed = [number for number in allowed if free[number].rows >= _LEAST_TO_DROP]
+        if defect.patient:
+            allowed = [number for number in allowed if free[number] not in planted.to_resubmit]
+        keys = self._used.setdefault(defect.form, set())
+        fitting = planted.frame.filter(
+            _C("filing").is_in(allowed)
+            & ~_C("rid").is_in(list(used))
+            & ~_key(defect.form).is_in(list(keys))
+            & defect.where
+        ).select("filing", "rid", _key(defect.form).alias("key"))
+        if fitting.is_empty():
+            return False
+        if defect.rows == 0:
+            return self._place_massive(planted, defect, fitting, free, room, used)
+        sizes = fitting.group_by("filing", maintain_order=True).len()
+        enough = sizes.filter(_C("len") >= defect.rows)["filing"].to_list()
+        if not enough:
+            return False
+        number = max(enough, key=lambda one: (room[one], -one))
+        rows = fitting.filter(_C("filing") == number)
+        first = 0 if defect.rows > 1 else rows.height // 2
+        chosen = rows.slice(first, defect.rows)
+        self._apply(planted, defect, free[number], chosen["rid"].to_list(), room, used)
+        keys.update(chosen["key"].to_list())
+        if defect.patient or defect.corrected:
+            del free[number]
+        return True
+
+    def _place_massive(
+        self,
+        planted: Planted,
+        defect: Defect,
+        fitting: pl.DataFrame,
+        free: dict[int, Filing],
+        room: dict[int, int],
+        used: set[int],
+    ) -> bool:
+        """Spoil a tenth of a middling file, which rejects it."""
+        sizes = fitting.group_by("filing", maintain_order=True).len()
+        candidates = [
+            (count, number)
+            for number, count in sizes.iter_rows()
+            if free[number].rows >= _LEAST_MASSIVE and count > free[number].rows * _MASSIVE_SHARE
+        ]
+        if not candidates:
+            return False
+        number = min(candidates, key=lambda one: (free[one[1]].rows, one[1]))[1]
+        count = int(free[number].rows * _MASSIVE_SHARE) + 1
+        rows = fitting.filter(_C("filing") == number).head(count)
+        self._apply(planted, defect, free[number], rows["rid"].to_list(), room, used)
+        self._used.setdefault(defect.form, set()).update(rows["key"].to_list())
+        return True
+
+    def _apply(
+        self,
+        planted: Planted,
+        defect: Defect,
+        filing: Filing,
+        rows: list[int],
+        room: dict[int, int],
+        used: set[int],
+    ) -> None:
+        here = _C("rid").is_in(rows)
+        frame = planted.frame
+        if defect.drop:
+            frame = frame.filter(~here)
+        if defect.double:
+            last = int(frame["rid"].max())  # type: ignore[arg-type]  # never empty: a row was just chosen
+            copies = frame.filter(here).with_columns(
+                (pl.int_range(pl.len(), dtype=pl.Int64) + last + 1).alias("rid"),
+                pl.lit(2, pl.Int8).alias("order"),
+            )
+            frame = pl.concat([frame, copies])
+            rows = [*rows, *copies["rid"].to_list()]
+        changes = [
+            pl.when(here).then(value.cast(frame.schema[name])).otherwise(_C(name)).alias(name)
+            for name, value in defect.change.items()
+        ]
+        changes.extend(pl.when(here).then(None).otherwise(_C(name)).alias(name) for name in defect.text)
+        planted.frame = frame.with_columns(changes)
+        planted.findings.extend((row, column, rule) for row in rows for rule, column in defect.rules)
+        planted.texts.extend((row, name, text) for row in rows for name, text in defect.text.items())
+        used.update(rows)
+        if defect.blocks:
+            room[filing.number] -= len(rows)
+        too_many = defect.blocks and room[filing.number] < 0
+        if (too_many or defect.corrected) and filing not in planted.to_resubmit:
+            planted.to_resubmit.append(filing)
+
+    def _place_pairs(
+        self,
+        planted: Planted,
+        form: str,
+        position: int,
+        free: dict[int, Filing],
+        room: dict[int, int],
+        used: set[int],
+    ) -> None:
+        for name, turn in list(self._pairs.items()):
+            if turn > position or form != _PAIR_FORMS[name]:
+                continue
+            whole = {number: one for number, one in free.items() if one not in planted.to_resubmit}
+            pair = next(
+                self._pair(name, planted.frame, whole, used, self._used.setdefault(form, set())), None
+            )
+            if pair is None:
+                continue
+            defect, filing, row = pair
+            self._apply(planted, defect, filing, [row], room, used)
+            del free[filing.number]
+            planted.names.append(name)
+            del self._pairs[name]
+
+    def _pair(
+        self, name: str, frame: pl.DataFrame, free: dict[int, Filing], used: set[int], keys: set[int]
+    ) -> Iterator[tuple[Defect, Filing, int]]:
+        """Make the second of two rows like the first; only rows that this file alone holds are changed."""
+        form = _PAIR_FORMS[name]
+        mine = frame.filter(
+            _C("filing").is_in(list(free)) & ~_C("rid").is_in(list(used)) & ~_key(form).is_in(list(keys))
+        )
+        if form == "F01":
+            able = mine.filter(
+                _C("policy_hash").is_not_null()
+                & (_C("validity") != "重复")
+                & _C("group_id").is_null()
+                & ~_C("_referred")
+            )
+            columns = ["complainant_hash", "policy_hash", "reason_l1"]
+            second = able.filter(_DONE)
+        else:
+            able = mine.filter(_C("complaint_id").is_not_null() & _C("end_date").is_null())
+            columns = ["complaint_id"]
+            second = able
+        for filing, row in second.select("filing", "rid").head(_PAIR_TRIES).iter_rows():
+            received = "received_at" if form == "F01" else "apply_date"
+            mate = able.filter((_C("filing") == filing) & (_C("rid") != row))
+            moment = second.filter(_C("rid") == row)[received].item()
+            mate = mate.filter(_C(received) <= moment)
+            if mate.is_empty():
+                continue
+            source = mate.row(0, named=True)
+            used.add(source["rid"])
+            change = {column: pl.lit(source[column]) for column in columns}
+            yield (
+                Defect(name, form, (), pl.lit(value=True), change, blocks=False, corrected=form == "F03"),
+                free[filing],
+                row,
+            )
+
+
+_PAIR_FORMS = {"same matter complained of twice": "F01", "second open mediation": "F03"}
+
+_KEYS = {
+    "F01": "complaint_id",
+    "F02": "inquiry_id",
+    "F03": "mediation_id",
+    "F04": "callback_id",
+    "F05": "problem_id",
+}
+
+
+def _key(form: str) -> pl.Expr:
+    """The packed id of a form's records; forms without one are told apart by row."""
+    return _C(_KEYS.get(form, "rid"))
+
+
+def _turn(number: int, count: int, periods: int) -> int:
+    """Period from which a defect may be planted: the first is left clean if there is more than one."""
+    first = min(1, periods - 1)
+    return first + number * max(periods - 1 - first, 0) // max(count, 1)
+
+
+def prepare(frame: pl.DataFrame, form: str, registry: Registry, days: WorkingDays) -> pl.DataFrame:
+    """Add what defects ask about a row.
+
+    F01: ``_referred`` (another row names it); F02: ``_other_org`` (a branch of another insurer); F05:
+    ``_rest_day`` (found on a day that is no working day).
+    """
+    if form == "F01":
+        named = frame["first_complaint_id"].drop_nulls().unique()
+        return frame.with_columns(_C("complaint_id").is_in(named.to_list()).alias("_referred"))
+    if form == "F02":
+        codes = [one.code for one in registry.insurers]
+        elsewhere = pl.Series([codes[(one.index + 1) % len(codes)] for one in registry.insurers])
+        return frame.with_columns(elsewhere.gather(frame["reporter"]).alias("_other_org"))
+    if form == "F05":
+        found = frame["found_date"].to_physical().to_numpy().astype("int64")
+        return frame.with_columns(pl.Series("_rest_day", ~days.is_working(found)))
+    return frame

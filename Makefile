@@ -78,11 +78,12 @@ serve: setup  ## Dagster UI and daemon on loopback
 bench: setup  ## province volume against a hand-written reference
 	$(BIN)/python -m benchmarks
 
-# uv is needed for this one only, because it resolves for every platform and Python at once.
+# uv is needed for this one only, because it resolves for every platform and Python at once. Extras stay in the lock:
+# pip refuses hashes for `gql[requests]` if only `gql` is pinned.
 lock:  ## renew requirements.lock and requirements-duckdb2.lock within the bounds of pyproject.toml
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip --disable-pip-version-check -qq install uv
 	@$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements.lock
+	  --no-strip-extras --no-emit-index-url --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements.lock
 	@echo 'duckdb==2.0.0' | $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-config --custom-compile-command 'make lock' - \
 	  -o requirements-duckdb2.lock

@@ -16,10 +16,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-# Nothing may call home, and no test may find the developer's own Dagster records.
+# Nothing may call home.
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
-os.environ.pop("DAGSTER_HOME", None)
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("XIAOBAO_HOME", str(folder))
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "dagster"))
     return folder
 
 

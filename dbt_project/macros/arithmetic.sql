@@ -45,7 +45,7 @@ rounded half up to 2 decimals. The relation must carry `position_no` (row_number
 scale.
 -#}
 {% macro quartile(amount, k) -%}
-    {#- Between the positions below and above (n - 1) * k / 4 + 1, weighted by the quarters that lie between. -#}
+    {#- Between the positions below and above (n - 1) * k / 4 + 1, weighted by the quarters in between. -#}
     {%- set quarters = '(n_positions - 1) * ' ~ k -%}
     {%- set weight = '(' ~ quarters ~ ') % 4' -%}
     {%- set below = '4 * (position_no - 1) = ' ~ quarters ~ ' - ' ~ weight -%}

@@ -3,7 +3,7 @@
 order.
 -#}
 
-{#- NO_BASE|ZERO_DEN|..., or OK. Where a report is missing nothing else can be said of the value: MISSING alone. -#}
+{#- NO_BASE|ZERO_DEN|..., or OK. Of a value whose report is missing nothing else can be said: MISSING. -#}
 {% macro status_text() -%}
     coalesce(
         case when is_missing then 'MISSING' end,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 
@@ -16,34 +18,36 @@ _GRAINS = ("bureau", "insurer_type", "peer_group", "insurer")
 _BASES = ("current", "comparable", "published")
 
 _COLUMNS = [
-    Column("kpi_id", "指标 KPI", wrap=False),
-    Column("name_zh", "名称"),
-    Column("name_en", "name"),
+    Column("kpi_id", "指标\nKPI", wrap=False),
+    Column("name_zh", "名称\nname"),
+    Column("name_en", "英文名称\nEnglish name"),
     Column("period_type", "周期 type", in_table=False),
-    Column("period", "期间 period", wrap=False),
+    Column("period", "期间\nperiod", wrap=False),
     Column("grain", "口径 grain", in_table=False),
     Column("org_code", "机构 org", in_table=False),
-    Column("org", "范围 scope", wrap=False),
-    Column("insurer_type", "公司类型", in_table=False),
+    Column("org", "范围\nscope", wrap=False),
+    Column("insurer_type", "类型\ntype", in_table=False),
     Column("peer_group", "同业组", in_table=False),
     Column("dimension", "维度", in_table=False),
-    Column("dimension_value", "分项 item"),
-    Column("numerator", "分子 numerator", justify="right", wrap=False),
-    Column("denominator", "分母 denominator", justify="right", wrap=False),
-    Column("value", "值 value", justify="right", wrap=False),
-    Column("unit", "单位", wrap=False),
-    Column("change", "较上期 change", justify="right", wrap=False),
+    Column("dimension_value", "分项\nitem"),
+    Column("numerator", "分子\nnumerator", justify="right", wrap=False),
+    Column("denominator", "分母\ndenominator", justify="right", wrap=False),
+    Column("value", "值\nvalue", justify="right", wrap=False),
+    Column("unit", "单位\nunit", wrap=False),
+    Column("change", "较上期\nchange", justify="right", wrap=False),
     Column("base_value", "基期值", in_table=False),
     Column("base_period", "基期", in_table=False),
     Column("basis", "基础", in_table=False),
-    Column("status", "状态 status"),
-    Column("rank", "排名 rank", justify="right", in_table=False),
-    Column("n_institutions", "家数", in_table=False),
+    Column("status", "状态\nstatus"),
+    Column("rank", "排名\nrank", justify="right", in_table=False),
+    Column("n_institutions", "家数\nof", in_table=False),
     Column("release_id", "发布", in_table=False),
 ]
 
 _COUNTS = ("件", "个", "家")
 """Units of whole things: their values have no decimals."""
+
+_PARTS_IN_OVERVIEW = 4
 
 _SCOPES = {"bureau": "全辖 bureau"}
 
@@ -93,13 +97,30 @@ def kpi(
         conditions.equal("dimension", dimension)
     with open_release() as release:
         rows = _values(release, conditions, totals_only=dimension is None)
-        title = f"指标 KPIs, release {release.name}"
+        title = f"指标 KPIs, {org or _SCOPES.get(grain, grain)}, release {release.name}"
     if not rows:
         raise OperatorError(
             "no KPI value fits these filters; `xiaobao kpi --format csv --dimension all` lists what is there; "
             "a period must be complete and lie inside the calendar of obligations"
         )
-    emit(Table(title, _shown_columns(rows), rows, {"OK": "green", "MISSING": "red"}), output)
+    caption = None
+    if output is OutputFormat.TABLE and not kpi_ids and dimension is None:
+        rows, caption = _without_long_compositions(rows)
+    emit(Table(title, _shown_columns(rows), rows, {"OK": "green", "MISSING": "red"}, caption), output)
+
+
+def _without_long_compositions(rows: list[dict[str, object]]) -> tuple[list[dict[str, object]], str | None]:
+    """An overview leaves out KPIs that are nothing but many parts, and says how to see them."""
+    parts = Counter(
+        (str(row["kpi_id"]), row["org_code"], row["insurer_type"], row["peer_group"])
+        for row in rows
+        if row["dimension"] != "total"
+    )
+    long = sorted({key[0] for key, count in parts.items() if count > _PARTS_IN_OVERVIEW})
+    kept = [row for row in rows if row["kpi_id"] not in long]
+    if not long or not kept:
+        return rows, None
+    return kept, f"只有分项 only in parts: {', '.join(long)} (xiaobao kpi --kpi {long[0]})"
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:
@@ -153,12 +174,15 @@ def _values(release: ReleaseReader, conditions: Conditions, *, totals_only: bool
         row["org"] = _scope(row)
         before = earlier.get(_key(row, _previous_period(row)))
         now = row["value"]
-        row["change"] = _signed(now - before) if isinstance(now, Decimal) and before is not None else None
+        counted = row["unit"] in _COUNTS
+        row["change"] = None
+        if isinstance(now, Decimal) and before is not None:
+            row["change"] = _signed(now - before, 0 if counted else 2)
         for name in (
             "numerator",
             "denominator",
             "base_value",
-            *(("value",) if row["unit"] in _COUNTS else ()),
+            *(("value",) if counted else ()),
         ):
             row[name] = _without_zeros(row[name])
     return rows
@@ -212,8 +236,8 @@ def _scope(row: dict[str, object]) -> str:
     return _SCOPES.get(str(row["grain"]), str(row["insurer_type"]))
 
 
-def _signed(difference: Decimal) -> str:
-    return f"{_without_zeros(difference):+,f}"
+def _signed(difference: Decimal, decimals: int) -> str:
+    return f"{difference:+,.{decimals}f}" if difference else "0"
 
 
 def _without_zeros(value: object) -> object:
@@ -224,16 +248,15 @@ def _without_zeros(value: object) -> object:
 
 
 def _shown_columns(rows: list[dict[str, object]]) -> list[Column]:
-    """All columns for programs; people do not see a column of items when everything is a total."""
-    if any(row["dimension"] != "total" for row in rows):
-        return _COLUMNS
+    """All columns for programs; people see those that differ between the rows."""
+    grains = {row["grain"] for row in rows}
+    hidden = set()
+    if all(row["dimension"] == "total" for row in rows):
+        hidden.add("dimension_value")
+    if grains == {"bureau"}:
+        hidden.add("org")
+    added = {"insurer_type", "rank", "n_institutions"} if grains == {"insurer"} else set()
     return [
-        Column(
-            column.key,
-            column.header,
-            column.justify,
-            column.key != "dimension_value" and column.in_table,
-            column.wrap,
-        )
+        replace(column, in_table=(column.in_table or column.key in added) and column.key not in hidden)
         for column in _COLUMNS
     ]

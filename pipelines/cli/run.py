@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from pipelines.orchestration.runs import RefreshOutcome
+    from pipelines.orchestration.summaries import RefreshOutcome
     from pipelines.settings import Settings
 
 
@@ -50,10 +50,14 @@ def run(
     console = stderr_console()
     console.print(f"运行 run: inbox {settings.inbox}", soft_wrap=True)
     started = time.perf_counter()
-    with console.status("启动 starting Dagster ..."):
-        from pipelines.orchestration.runs import refresh
-    with StageProgress(console) as progress:
-        outcome = refresh(settings, full=full, forms=listed(form), periods=listed(period), progress=progress)
+    outcome = None if full or form or period else _outcome_if_idle(settings)
+    if outcome is None:
+        with console.status("启动 starting Dagster ..."):
+            from pipelines.orchestration.runs import refresh
+        with StageProgress(console) as progress:
+            outcome = refresh(
+                settings, full=full, forms=listed(form), periods=listed(period), progress=progress
+            )
     seconds = time.perf_counter() - started
     if output is OutputFormat.TABLE:
         _tell(settings, outcome, seconds)
@@ -62,6 +66,15 @@ def run(
     settled = outcome.settle
     if strict and settled and (settled.rejected or settled.malformed):
         raise typer.Exit(ExitCode.STRICT)
+
+
+def _outcome_if_idle(settings: Settings) -> RefreshOutcome | None:
+    """What a refresh would say if it found nothing to do; None if there may be something."""
+    from pipelines.orchestration.idle import present_state, release_if_idle
+    from pipelines.orchestration.summaries import RefreshOutcome
+
+    release = release_if_idle(settings, present_state(settings))
+    return RefreshOutcome(release=release) if release else None
 
 
 class StageProgress:

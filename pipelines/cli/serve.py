@@ -14,13 +14,10 @@ def serve(
 ) -> None:
     """界面: Dagster UI and daemon on loopback, until Ctrl-C."""
     from pipelines.orchestration.webserver import HOST
-    from pipelines.orchestration.webserver import serve as serve_until_interrupted
+    from pipelines.orchestration.webserver import serve as become_dagster
     from pipelines.settings import load_settings
 
     settings = load_settings()
     chosen = port or settings.serve_port
-    stderr_console().print(
-        f"Dagster: [bold]http://{HOST}:{chosen}[/] (ready in about 15 s; Ctrl-C ends it). "
-        f"Records: {settings.dagster_home}"
-    )
-    raise typer.Exit(serve_until_interrupted(settings, chosen))
+    stderr_console().print(f"Dagster: [bold]http://{HOST}:{chosen}[/] (ready in about 20 s; Ctrl-C ends it)")
+    become_dagster(settings, chosen)

@@ -7,13 +7,17 @@ Does not belong here: what is in a file.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pipelines.intake.envelope import Envelope
 
+_BLOCK_BYTES = 1 << 20
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _SUFFIXES = (".csv", ".xlsx", ".xls", ".json", ".txt")
 
@@ -35,6 +39,29 @@ class Archive:
         self._write_once(folder / f"data{suffix if suffix in _SUFFIXES else '.bin'}", data)
         if sidecar is not None:
             self._write_once(folder / "envelope.json", sidecar)
+        return address
+
+    def spool(self, stream: IO[bytes]) -> tuple[Path, str, int]:
+        """Copy a stream of any size into the archive's waiting room; returns the file, its sha256 and its bytes."""
+        room = self.root / ".spool"
+        room.mkdir(parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        with tempfile.NamedTemporaryFile(dir=room, delete=False) as copy:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+                copy.write(block)
+        return Path(copy.name), digest.hexdigest(), size
+
+    def keep_spooled(
+        self, envelope: Envelope, content_key: str, name: str, spooled: Path, sidecar: bytes | None
+    ) -> str:
+        """Move a spooled file to its address, beside its envelope."""
+        address = self.keep(envelope, content_key, name, b"", sidecar)
+        suffix = Path(name).suffix.lower()
+        target = self.root / address / f"data{suffix if suffix in _SUFFIXES else '.bin'}"
+        os.replace(spooled, target)  # noqa: PTH105 - over the empty place holder
+        target.chmod(0o440)
         return address
 
     def data(self, address: str) -> bytes:

@@ -86,23 +86,37 @@ def _receive(
     source: Source, archive: Archive, parcel: Listed, limits: XlsxLimits, max_file_bytes: int
 ) -> _Arrival:
     sidecar = source.fetch(parcel.sidecar_path) if parcel.sidecar_path else None
+    if parcel.byte_size > max_file_bytes:
+        return _receive_oversized(source, archive, parcel, sidecar, max_file_bytes)
     data = source.fetch(parcel.data_path)
     sha256 = hashlib.sha256(data).hexdigest()
-    content_key = hashlib.sha256(sha256.encode() + b"|" + (sidecar or b"")).hexdigest()
-    faults: list[Fault] = []
-    if len(data) > max_file_bytes:
-        faults.append(
-            Fault(
-                "ENV-S01",
-                f"文件 {len(data)} 字节,超过上限 {max_file_bytes} 字节,未读取;请拆分或改用 CSV",
-                value=str(len(data)),
-                expected=f"<= {max_file_bytes}",
-            )
-        )
-    envelope = _envelope(parcel, data if not faults else b"", sidecar, limits)
-    faults.extend(envelope.faults)
+    content_key = _content_key(sha256, sidecar)
+    envelope = _envelope(parcel, data, sidecar, limits)
     address = archive.keep(envelope, content_key, parcel.name, data, sidecar)
-    return _Arrival(parcel, envelope, content_key, sha256, len(data), address, tuple(faults))
+    return _Arrival(parcel, envelope, content_key, sha256, len(data), address, envelope.faults)
+
+
+def _receive_oversized(
+    source: Source, archive: Archive, parcel: Listed, sidecar: bytes | None, max_file_bytes: int
+) -> _Arrival:
+    """Keep a file that is too big to read, without holding it; only its sidecar is looked at."""
+    with source.open(parcel.data_path) as stream:
+        spooled, sha256, size = archive.spool(stream)
+    envelope = from_sidecar(sidecar) if sidecar is not None else Envelope()
+    fault = Fault(
+        "ENV-S01",
+        f"文件 {size} 字节,超过上限 {max_file_bytes} 字节,未读取;请拆分或改用 CSV",
+        value=str(size),
+        expected=f"<= {max_file_bytes}",
+    )
+    content_key = _content_key(sha256, sidecar)
+    address = archive.keep_spooled(envelope, content_key, parcel.name, spooled, sidecar)
+    return _Arrival(parcel, envelope, content_key, sha256, size, address, (fault, *envelope.faults))
+
+
+def _content_key(sha256: str, sidecar: bytes | None) -> str:
+    """Identity of a parcel: the data's digest with the envelope that came along."""
+    return hashlib.sha256(sha256.encode() + b"|" + (sidecar or b"")).hexdigest()
 
 
 def _envelope(parcel: Listed, data: bytes, sidecar: bytes | None, limits: XlsxLimits) -> Envelope:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 
@@ -67,6 +67,11 @@ class Source:
                 byte_size=int(files[path].get("size") or 0),
                 stamp="|".join(stamps),
             )
+
+    def open(self, path: str) -> IO[bytes]:
+        """One listed file as a stream, for files too big to hold."""
+        stream: IO[bytes] = self._fs.open(path, "rb")
+        return stream
 
     def fetch(self, path: str) -> bytes:
         """The bytes of one listed file."""

@@ -23,6 +23,14 @@ nux:
 telemetry:
   enabled: false
 
+# SQLite with connections that stay open. For PostgreSQL, replace this entry by a `storage:` entry.
+event_log_storage:
+  module: pipelines.orchestration.event_log
+  class: PooledSqliteEventLogStorage
+  config:
+    base_dir:
+      env: DAGSTER_HOME
+
 # One writer of the build database at a time, whoever starts the run.
 concurrency:
   pools:
@@ -56,7 +64,9 @@ def prepare_home(settings: Settings) -> Path:
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The persistent instance; close it (it is a context manager) when done."""
-    return dg.DagsterInstance.from_config(str(prepare_home(settings)))
+    home = prepare_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)  # dagster.yaml refers to it
+    return dg.DagsterInstance.from_config(str(home))
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:

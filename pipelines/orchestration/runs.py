@@ -11,13 +11,13 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.periods import Period
+from pipelines.orchestration import idle
 from pipelines.orchestration.assets import RECEIVED, RELEASE, filed_key
 from pipelines.orchestration.build import build_defs
 from pipelines.orchestration.checks import VERDICTS
@@ -28,6 +28,7 @@ from pipelines.orchestration.summaries import (
     FormSummary,
     ModelsSummary,
     PullSummary,
+    RefreshOutcome,
     ReleaseSummary,
     SettleSummary,
 )
@@ -40,20 +41,6 @@ class RunBusyError(Exception):
 
 class UnknownScopeError(Exception):
     """A form or period asked for does not exist; the message names those that do."""
-
-
-@dataclass(slots=True)
-class RefreshOutcome:
-    """What a refresh did, stage by stage; a stage that was not reached is None."""
-
-    run_id: str = ""
-    pull: PullSummary | None = None
-    forms: list[FormSummary] = field(default_factory=list)
-    settle: SettleSummary | None = None
-    models: ModelsSummary | None = None
-    release: ReleaseSummary | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Stage -> wall time; sums to less than the whole, which also has start-up and Dagster's own work."""
 
 
 class _Recorder:
@@ -115,6 +102,8 @@ def refresh(
     recorder = _Recorder(outcome, progress or SilentProgress())
     with _only_run(settings), open_instance(settings) as instance:
         bury_dead_runs(instance)
+        state = idle.present_state(settings)
+        idle.forget(settings)
         defs = build_defs(settings=settings, resource_overrides={"progress": recorder})
         job = defs.resolve_job_def(REFRESH)
         result = job.execute_in_process(
@@ -130,6 +119,8 @@ def refresh(
             tags={STARTED_BY: str(os.getpid()), "xiaobao/cause": "command line"},
         )
         outcome.run_id = result.run_id
+        if not (forms or periods):
+            idle.remember(settings, state)
     return outcome
 
 

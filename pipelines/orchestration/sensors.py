@@ -6,12 +6,12 @@ still being copied changes between two looks, so a refresh is asked for only whe
 
 # No `from __future__ import annotations`: dagster reads the annotations of assets and sensors as objects.
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 
 import dagster as dg
 
+from pipelines.orchestration.idle import inbox_digest
 from pipelines.orchestration.jobs import REFRESH
 from pipelines.settings import Settings
 
@@ -39,21 +39,6 @@ class Look:
     def dump(self) -> str:
         """As a cursor."""
         return json.dumps(asdict(self))
-
-
-def inbox_digest(url: str) -> tuple[str, int]:
-    """Digest over the inbox's files (name and stamp of each), and their number.
-
-    Raises:
-        SourceUnavailableError: the inbox cannot be listed.
-    """
-    from pipelines.intake.sources import Source
-
-    digest, count = hashlib.sha256(), 0
-    for parcel in Source(url).parcels():
-        digest.update(f"{parcel.name}\0{parcel.stamp}\n".encode())
-        count += 1
-    return digest.hexdigest(), count
 
 
 def inbox_sensor() -> dg.SensorDefinition:

@@ -1,8 +1,8 @@
 """The way of a filing as plain functions: pull, load a form, settle, publish.
 
-Put here: how the rooms are called one after the other, each step opening and closing the build database itself. Do not
-put here: Dagster (assets call these), rules, SQL of any room. Every step is idempotent; killed anywhere, the next call
-finishes the work with the same result.
+Put here: how the rooms are called one after the other, each step opening and closing the build database
+itself. Do not put here: Dagster (assets call these), rules, SQL of any room. Every step is idempotent; killed
+anywhere, the next call finishes the work with the same result.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ _OFFICIAL_FIGURES = "data/official_figures/filings"
 
 
 def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSummary:
-    """Archive and identify what the inbox and the committed official figures hold that was not received before.
+    """Archive and identify what the inbox and the committed official figures hold that was not received
+    before.
 
     Raises `SourceUnavailableError` when the inbox cannot be listed.
     """

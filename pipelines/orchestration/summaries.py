@@ -92,3 +92,17 @@ class ReleaseSummary:
     path: Path
     created: bool
     reason: str
+
+
+@dataclass(slots=True)
+class RefreshOutcome:
+    """What a refresh did, stage by stage; a stage that was not reached is None."""
+
+    run_id: str = ""
+    pull: PullSummary | None = None
+    forms: list[FormSummary] = field(default_factory=list)
+    settle: SettleSummary | None = None
+    models: ModelsSummary | None = None
+    release: ReleaseSummary | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Stage -> wall time; sums to less than the whole, which also has start-up and Dagster's own work."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from contextlib import closing
+from typing import NoReturn
 
 from pipelines.orchestration.instance import prepare_home
 from pipelines.settings import Settings
@@ -23,8 +23,8 @@ class PortInUseError(Exception):
     """Another program listens on the port."""
 
 
-def serve(settings: Settings, port: int) -> int:
-    """Serve until interrupted; returns the exit code of Dagster.
+def serve(settings: Settings, port: int) -> NoReturn:
+    """Become Dagster's process: signals reach it directly, and its exit code is the command's.
 
     Raises:
         PortInUseError: the port is taken.
@@ -58,8 +58,4 @@ def serve(settings: Settings, port: int) -> int:
         "-p",
         str(port),
     ]
-    with subprocess.Popen([*command, "--log-level", "warning"], env=environment) as process:  # noqa: S603
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # the terminal sent it to Dagster too, which now ends its own children
-            return process.wait()
+    os.execve(sys.executable, [*command, "--log-level", "warning"], environment)  # noqa: S606 (our interpreter)

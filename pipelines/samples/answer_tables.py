@@ -211,10 +211,10 @@ def by_grain(
     grains: Sequence[str] = tuple(GRAINS),
     dense: Sequence[tuple[str, str]] = TOTAL,
 ) -> pl.DataFrame:
-    """Sums at every grain: of an insurer what it filed, of a group what its complete members filed.
+    """Sums of complete insurers at every grain.
 
-    A division has a row where it has a case; an insurer that misses a filing keeps its rows, but their
-    numbers are not shown.
+    A division has a row where it has a case. Of a group nobody in which is complete only the undivided row is
+    shown, and without numbers: part of a value is no figure.
 
     Args:
         scope: see :meth:`Book.scope`.
@@ -228,7 +228,7 @@ def by_grain(
         (there is a complete insurer, so the numbers may be shown), partial (somebody is missing), members
         (complete ones).
     """
-    counted = sums.join(scope, on=["window", "reporter"])
+    counted = sums.join(scope.filter("complete"), on=["window", "reporter"])
     named = pl.DataFrame(
         list(dense), schema={"dimension": pl.String, "dimension_value": pl.String}, orient="row"
     )
@@ -236,8 +236,7 @@ def by_grain(
     for grain in grains:
         keys = list(GRAINS[grain])
         groups = groups_of(scope, grain)
-        used = counted if grain == "insurer" else counted.filter("complete")
-        cells = used.group_by("window", *keys, "dimension", "dimension_value").agg(
+        cells = counted.group_by("window", *keys, "dimension", "dimension_value").agg(
             _C("num").sum(), _C("den").sum(), _C("left_out").sum()
         )
         where = ["window", *keys, "dimension", "dimension_value"]
@@ -246,16 +245,19 @@ def by_grain(
         others = cells.join(named, on=["dimension", "dimension_value"], how="anti").filter(
             (_C("num") != 0) | (_C("den") != 0)
         )
-        divided = others.join(groups, on=["window", *keys])
+        divided = others.join(groups.filter("complete"), on=["window", *keys])
         found.append(pl.concat([filled, divided.select(filled.columns)]))
     return pl.concat(found)
 
 
 def with_status(table: pl.DataFrame, **flags: pl.Expr) -> pl.DataFrame:
-    """Add ``status``: the flags that hold, in their fixed order, or OK."""
-    texts = [pl.when(flags[name]).then(pl.lit(name)).otherwise(None) for name in _FLAGS if name in flags]
-    joined = pl.concat_str(texts, separator="|", ignore_nulls=True)
-    return table.with_columns(pl.when(joined == "").then(pl.lit("OK")).otherwise(joined).alias("status"))
+    """Add ``status``: the flags that hold, in their fixed order, or OK; of a missing value nothing else is said."""
+    missing = flags.get("MISSING", pl.lit(value=False))
+    others = [name for name in _FLAGS if name in flags and name != "MISSING"]
+    texts = [pl.when(flags[name]).then(pl.lit(name)).otherwise(None) for name in others]
+    joined = pl.concat_str(texts, separator="|", ignore_nulls=True) if texts else pl.lit("")
+    said = pl.when(missing).then(pl.lit("MISSING")).when(joined == "").then(pl.lit("OK")).otherwise(joined)
+    return table.with_columns(said.alias("status"))
 
 
 def ratios(
@@ -346,7 +348,7 @@ def growth(
     keys = [*who, "dimension", "dimension_value"]
     pairs = book.windows.filter(_C("period_type").is_in(list(types))).select("window", base=before)
     groups = pl.concat(groups_of(scope, grain) for grain in GRAINS).drop("members")
-    # A division has a row if it has a case now or had one in the base, as long as its group is in scope now.
+    # A division has a row if it has a case now or had one in the base, as long as its group counts now.
     now = levels.select("window", *keys, "num")
     then = levels.select(_C("window").alias("base"), *keys, _C("num").alias("base_num"))
     rows = pl.concat(
@@ -355,8 +357,10 @@ def growth(
             then.join(pairs, on="base").select("window", "base", *keys),
         ]
     ).unique()
+    undivided = _C("dimension") == TOTAL[0][0]
     table = (
         rows.join(groups, on=["window", *who], nulls_equal=True)
+        .filter(undivided | _C("complete"))
         .join(now, on=["window", *keys], how="left", nulls_equal=True)
         .join(
             groups.rename({"window": "base", "complete": "base_complete", "partial": "base_partial"}),
@@ -378,14 +382,14 @@ def growth(
         shown(_C("base_num").cast(pl.Int128) * MICRO).alias("denominator"),
         shown(value).alias("value"),
     )
-    incomplete = (_C("complete") & _C("partial")) | (counted & _C("base_partial").fill_null(value=False))
+    anybody_missing = _C("partial") | _C("base_partial").fill_null(value=False)
     return with_status(
         table,
         MISSING=~_C("complete"),
-        NO_BASE=_C("base_num").is_null(),
+        NO_BASE=_C("complete") & _C("base_num").is_null(),
         ZERO_DEN=_C("complete") & (_C("base_num") == 0),
         SMALL_BASE=_C("value").is_not_null() & (_C("base_num") < SMALL),
-        PARTIAL=incomplete & (_C("grain") != "insurer"),
+        PARTIAL=_C("complete") & anybody_missing & (_C("grain") != "insurer"),
     )
 
 

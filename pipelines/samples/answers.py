@@ -431,8 +431,7 @@ class _Answers:
         business = self._business(column, dimension, at_end=at_end)
         tally = pl.concat([complaints.select(business.columns), business])
         scope = book.scope(("F01", "F06"), classes)
-        dense = tables.TOTAL if dimension == tables.TOTAL[0] else ()
-        table = tables.by_grain(scope, self._sums(tally, book), dense=dense)
+        table = tables.by_grain(scope, self._sums(tally, book), dense=(dimension,))
         return tables.ratios(table, per=per, money=column == "premium", small="num", positive=True)
 
     def _complaint_rates(self) -> list[pl.DataFrame]:
@@ -505,9 +504,9 @@ class _Answers:
             tables.shown(_C("expected")).alias("denominator"),
             tables.shown(pl.when(~nothing).then(value).otherwise(None)).alias("value"),
         )
-        # A line has a row where a complaint was made or expected.
+        # A line has a row where a complaint was made or premium written.
         valued = valued.filter(
-            (_C("dimension") == "total") | (_C("num") != 0) | (_C("expected").fill_null(0) != 0)
+            (_C("dimension") == "total") | (_C("complete") & ((_C("num") != 0) | (_C("den") != 0)))
         )
         return tables.with_status(
             valued,
@@ -615,7 +614,7 @@ class _Answers:
                 pl.lit(dimension[1]).alias("dimension_value"),
                 pl.lit(0, pl.Int64).alias("left_out"),
             ),
-            dense=(),
+            dense=(dimension,),
         )
         mean = tables.ratios(table, per=1)
         keys = list(tables.GRAINS["insurer"])
@@ -670,7 +669,7 @@ class _Answers:
                 scope,
                 self._sums(tally, book),
                 grains=("insurer_type", "bureau"),
-                dense=tables.TOTAL if dimension == tables.TOTAL[0] else (),
+                dense=(dimension,),
             )
             found.append(tables.labelled(tables.ratios(table), book, kpi))
         return found
@@ -706,8 +705,10 @@ class _Answers:
             self._book.scope(("F02",)),
             self._sums(sales),
             grains=("insurer", "insurer_type", "bureau"),
-            dense=(),
+            dense=(("variant", "records"),),
         )
+        quarters = self._book.windows.filter(_C("period_type").is_in(list(_QUARTER_TYPES)))
+        table = table.join(quarters.select("window"), on="window", how="semi")
         return [
             self._share("FIR-03", ("F01", "F02"), registered, small=True),
             self._share(
@@ -870,7 +871,9 @@ def _medians(rates: pl.DataFrame, scope: pl.DataFrame, name: str) -> pl.DataFram
     found = []
     for grain in ("insurer_type", "bureau"):
         keys = list(tables.GRAINS[grain])
-        groups = scope.select("window", *keys).unique()
+        groups = scope.group_by("window", *keys).agg(
+            _C("complete").any(), ((~_C("complete")).any() & _C("complete").any()).alias("partial")
+        )
         zeros = single.group_by("window", *keys).agg((_C("num") == 0).sum().cast(pl.Int64).alias("zeros"))
         for variant, used in (("incl_zero", single), ("excl_zero", single.filter(_C("num") > 0))):
             middle = used.group_by("window", *keys).agg(
@@ -888,11 +891,13 @@ def _medians(rates: pl.DataFrame, scope: pl.DataFrame, name: str) -> pl.DataFram
                 pl.lit(grain).alias("grain"),
                 pl.lit("rate").alias("dimension"),
                 pl.lit(f"{name}.{variant}").alias("dimension_value"),
-                (_C("zeros").fill_null(0).cast(pl.Int128) * tables.MICRO).alias("numerator"),
-                (_C("used").fill_null(0).cast(pl.Int128) * tables.MICRO).alias("denominator"),
+                tables.shown(_C("zeros").fill_null(0).cast(pl.Int128) * tables.MICRO).alias("numerator"),
+                tables.shown(_C("used").fill_null(0).cast(pl.Int128) * tables.MICRO).alias("denominator"),
                 tables.divide(_C("twice"), pl.lit(2)).alias("value"),
             )
-            table = tables.with_status(table, ZERO_DEN=_C("used").is_null())
+            table = tables.with_status(
+                table, MISSING=~_C("complete"), ZERO_DEN=_C("used").is_null(), PARTIAL=_C("partial")
+            )
             found.append(
                 table.select(
                     "window",

@@ -140,6 +140,14 @@ def _folders(out: Path) -> tuple[Path, Path]:
     return inbox, answer_folder
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Files of one form and period before their rows: all of them, and those that restate another."""
+
+    filings: list[Filing]
+    changed: list[Filing]
+
+
 @dataclass(slots=True)
 class _Filed:
     """The filings of one form and period with everything known about them."""
@@ -180,7 +188,7 @@ class _Run:
         self._truth = Truth(catalogue, institutions, months, scale=scale, seed=seed, days=days, lapses=lapses)
         self._quarters = whole_quarters(months)
         history = {**dict.fromkeys(MONTHLY, len(months)), "F11": len(self._quarters)}
-        self._planter = Planter(institutions, history)
+        self._planter = Planter(history)
         self._past = expected.Past()
         self._outbox = Outbox(inbox, catalogue, institutions, seed)
         self._facts = answers.Facts()
@@ -231,9 +239,10 @@ class _Run:
         if quarter in self._quarters and period == quarter.months()[0]:
             self._governance = self._governance_of(quarter)
         governance = self._governance if quarter in self._quarters else None
-        filed = {
-            form: self._file(form, period, month, facts) for form, facts in self._truth.month(month).items()
-        }
+        facts = self._truth.month(month)
+        sent = {form: self._send(form, period, month, rows) for form, rows in facts.items()}
+        absent = {form: self._absent(form, period, one.filings) for form, one in sent.items()}
+        filed = {form: self._fill(form, month, facts[form], one, absent) for form, one in sent.items()}
         rows = {form: one.readable() for form, one in filed.items()}
         rows["F11"] = (
             governance.readable()
@@ -249,29 +258,43 @@ class _Run:
         self._past.remember(rows)
 
     def _governance_of(self, quarter: Period) -> _Filed:
-        filed = self._file("F11", quarter, self._quarters.index(quarter), self._truth.quarter(quarter))
+        position, facts = self._quarters.index(quarter), self._truth.quarter(quarter)
+        filed = self._fill("F11", position, facts, self._send("F11", quarter, position, facts), {})
         self._conclude("F11", filed, [])
         return filed
 
-    def _file(self, form: str, period: Period, position: int, facts: pl.DataFrame) -> _Filed:
-        """Let everybody file one form of one period, with whatever goes wrong."""
+    def _send(self, form: str, period: Period, position: int, facts: pl.DataFrame) -> _Sent:
+        """Let everybody send a file of one form and period, with whatever happens to files as a whole."""
         supervised = self._catalogue.forms[form].side == "supervisor"
         sizes = (
             {SUPERVISOR: facts.height} if supervised else dict(facts.group_by("reporter").len().iter_rows())
         )
         filings = self._desk.originals(form, period, sizes, defects=self._defects)
-        changed: list[Filing] = []
-        if self._defects:
-            periods = self._quarters if form == "F11" else self._months
-            filings, changed = incidents.strike(self._desk, form, periods, position, filings)
-        rows = _copies(facts, filings, first=0, supervised=supervised)
         if not self._defects:
-            return _Filed(filings, rows)
-        rows, rewritten = _restate(form, rows, changed)
+            return _Sent(filings, [])
+        periods = self._quarters if form == "F11" else self._months
+        return _Sent(*incidents.strike(self._desk, form, periods, position, filings))
+
+    def _absent(self, form: str, period: Period, filings: Sequence[Filing]) -> set[int]:
+        """Insurers without a readable filing of a form they owe; what refers to it cannot be judged."""
+        read = {one.reporter for one in filings if one.readable and one.attributable}
+        owing = self._registry.owing(period, self._catalogue.forms[form].obliged_classes)
+        return {one.index for one in owing} - read
+
+    def _fill(
+        self, form: str, position: int, facts: pl.DataFrame, sent: _Sent, absent: Mapping[str, set[int]]
+    ) -> _Filed:
+        """Put the rows into the files, with whatever is wrong with them."""
+        contract = self._catalogue.forms[form]
+        supervised = contract.side == "supervisor"
+        rows = _copies(facts, sent.filings, first=0, supervised=supervised)
+        if not self._defects:
+            return _Filed(sent.filings, rows)
+        rows, rewritten = _restate(form, rows, sent.changed)
         rows = prepare(rows, form, self._registry, self._days)
-        planted = self._planter.plant(form, position, rows, filings, self._catalogue.forms[form].reject_above)
+        planted = self._planter.plant(form, position, rows, sent.filings, contract.reject_above, absent)
         rows, again = self._resubmit(planted, facts, supervised=supervised, form=form)
-        filings = [*filings, *again]
+        filings = [*sent.filings, *again]
         _count_rows(filings, rows)
         return _Filed(filings, rows, [*planted.findings, *rewritten], planted.texts)
 

@@ -12,7 +12,7 @@ sender resubmits it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -69,6 +69,7 @@ class Defect:
     small: bool = False
     corrected: bool = False
     patient: bool = False
+    needs: tuple[str, ...] = ()
 
     @property
     def bad_rows(self) -> int:
@@ -202,6 +203,7 @@ _F01: tuple[Defect, ...] = (
         _DONE & _C("reg_ref_no").is_not_null() & (_C("validity") != "重复") & ~_C("_referred"),
         drop=True,
         blocks=False,
+        needs=("R01",),
     ),
     Defect(
         "forwarded complaint under a wrong number",
@@ -209,6 +211,7 @@ _F01: tuple[Defect, ...] = (
         (),
         _DONE & _C("reg_ref_no").is_not_null(),
         {"reg_ref_no": _unknown("reg_ref_no")},
+        needs=("R01",),
     ),
     Defect(
         "inquiry that does not exist",
@@ -216,6 +219,7 @@ _F01: tuple[Defect, ...] = (
         (),
         _DONE & _C("first_inquiry_id").is_not_null(),
         {"first_inquiry_id": _unknown("first_inquiry_id")},
+        needs=("F02",),
     ),
     Defect(
         "a day that does not exist",
@@ -334,6 +338,7 @@ _F02: tuple[Defect, ...] = (
         (),
         ~_C("is_complaint"),
         {"is_complaint": pl.lit(value=True), "complaint_id": _unknown("inquiry_id")},
+        needs=("F01",),
     ),
     Defect(
         "unknown entry point",
@@ -487,6 +492,7 @@ _F04: tuple[Defect, ...] = (
         _DONE & _SUCCESSFUL & _C("must_call"),
         drop=True,
         blocks=False,
+        needs=("F06",),
     ),
     Defect(
         "problem case that does not exist",
@@ -494,6 +500,7 @@ _F04: tuple[Defect, ...] = (
         (),
         _C("_closes") & _C("problem_id").is_not_null(),
         {"problem_id": _unknown("problem_id")},
+        needs=("F05",),
     ),
     Defect(
         "unknown product type",
@@ -542,6 +549,7 @@ _F05: tuple[Defect, ...] = (
         (),
         _C("_closes") & (_C("handle_result") == "成功"),
         {"handle_result": _lit("转投诉", "handle_result")},
+        needs=("F01",),
     ),
     Defect(
         "made an unknown complaint",
@@ -549,6 +557,7 @@ _F05: tuple[Defect, ...] = (
         (),
         _C("_closes") & (_C("handle_result") == "转投诉"),
         {"complaint_id": _unknown("problem_id")},
+        needs=("F01",),
     ),
     Defect(
         "unknown problem type",
@@ -614,6 +623,7 @@ _F06: tuple[Defect, ...] = (
         _C("long_term_new") > 0,
         {"long_term_new": _C("long_term_new") + 1},
         blocks=False,
+        needs=("F04",),
     ),
 )
 
@@ -631,7 +641,7 @@ _F11: tuple[Defect, ...] = (
 DEFECTS: tuple[Defect, ...] = (*_F01, *_F02, *_F03, *_F04, *_F05, *_F06, *_F11)
 
 PAIRED = ("same matter complained of twice", "second open mediation")
-"""Defects that need two rows of one file; :meth:`Planter.pair` makes them."""
+"""Defects that need two rows of one file; :func:`_put_pair` makes them."""
 _MASSIVE_SHARE = 0.1
 _LEAST_MASSIVE = 15
 _PAIR_TRIES = 60
@@ -661,13 +671,11 @@ class Planter:
     """Plants each defect once, as soon as a period at or after its turn offers a fitting row.
 
     Args:
-        registry: the institutions.
         history: periods of each form, by code; the defects of a form are spread evenly over them.
     """
 
-    def __init__(self, registry: Registry, history: Mapping[str, int]) -> None:
+    def __init__(self, history: Mapping[str, int]) -> None:
         """Give every defect the period from which it waits for a row."""
-        self._registry = registry
         self._history = history
         self._waiting: list[tuple[int, Defect]] = []
         self._pairs = {name: _turn(number, len(PAIRED), history["F01"]) for number, name in enumerate(PAIRED)}
@@ -684,7 +692,13 @@ class Planter:
         return [f"{one.form}: {one.name}" for _, one in self._waiting] + list(self._pairs)
 
     def plant(
-        self, form: str, position: int, frame: pl.DataFrame, filings: Sequence[Filing], tolerance: Decimal
+        self,
+        form: str,
+        position: int,
+        frame: pl.DataFrame,
+        filings: Sequence[Filing],
+        tolerance: Decimal,
+        absent: Mapping[str, set[int]],
     ) -> Planted:
         """Plant what is due in one form and period.
 
@@ -694,185 +708,157 @@ class Planter:
             frame: rows with ``rid`` (row id, ascending) and ``filing``; see ``truth`` for the others.
             filings: the filings of the form and period.
             tolerance: share of bad rows a file may hold.
+            absent: by form, insurers whose filing of the period cannot be read.
         """
         planted = Planted(frame)
         free = {one.number: one for one in filings if one.is_free and one.rows}
         room = {number: int(one.rows * tolerance) for number, one in free.items()}
-        used: set[int] = set()
-        if free:
-            for turn, defect in list(self._waiting):
-                if defect.form != form or turn > position:
-                    continue
-                last_chance = position + 1 >= self._history[form]
-                if self._place(planted, defect, free, room, used, last_chance=last_chance):
-                    self._waiting.remove((turn, defect))
-                    planted.names.append(defect.name)
-            self._place_pairs(planted, form, position, free, room, used)
+        place = _Place(planted, free, room, absent, self._used.setdefault(form, set()))
+        last_chance = position + 1 >= self._history[form]
+        for turn, defect in list(self._waiting):
+            if defect.form != form or turn > position or not free:
+                continue
+            if _put(place, defect, last_chance=last_chance):
+                self._waiting.remove((turn, defect))
+                planted.names.append(defect.name)
+        for name, turn in list(self._pairs.items()):
+            if _PAIR_FORMS[name] == form and turn <= position and _put_pair(place, name):
+                del self._pairs[name]
+                planted.names.append(name)
         return planted
 
-    def _place(
-        self,
-        planted: Planted,
-        defect: Defect,
-        free: dict[int, Filing],
-        room: dict[int, int],
-        used: set[int],
-        *,
-        last_chance: bool,
-    ) -> bool:
-        """Put one defect into the frame; False if no row fits."""
-        forced = not defect.patient and (defect.small or last_chance)
-        allowed = [number for number in free if forced or room[number] >= defect.bad_rows]
-        if defect.drop:
-            allowed = [number for number in allowed if free[number].rows >= _LEAST_TO_DROP]
-        if defect.patient:
-            allowed = [number for number in allowed if free[number] not in planted.to_resubmit]
-        keys = self._used.setdefault(defect.form, set())
-        fitting = planted.frame.filter(
-            _C("filing").is_in(allowed)
-            & ~_C("rid").is_in(list(used))
-            & ~_key(defect.form).is_in(list(keys))
-            & defect.where
-        ).select("filing", "rid", _key(defect.form).alias("key"))
-        if fitting.is_empty():
-            return False
-        if defect.rows == 0:
-            return self._place_massive(planted, defect, fitting, free, room, used)
-        sizes = fitting.group_by("filing", maintain_order=True).len()
+
+@dataclass(slots=True)
+class _Place:
+    """Where the defects of one form and period may go.
+
+    Attributes:
+        planted: what was planted so far, with the frame.
+        free: filings that may be given a defect, by number.
+        room: rows each of them may still have quarantined.
+        absent: by form, insurers whose filing of the period cannot be read.
+        keys: records that were given a defect in any period.
+        rows: row ids that were given a defect in this one.
+    """
+
+    planted: Planted
+    free: dict[int, Filing]
+    room: dict[int, int]
+    absent: Mapping[str, set[int]]
+    keys: set[int]
+    rows: set[int] = field(default_factory=set)
+
+    def untouched(self, form: str) -> pl.Expr:
+        """Rows whose record has no defect yet."""
+        return ~_C("rid").is_in(list(self.rows)) & ~_key(form).is_in(list(self.keys))
+
+
+def _allowed(place: _Place, defect: Defect, *, last_chance: bool) -> list[int]:
+    """Filings that can take a defect."""
+    forced = not defect.patient and (defect.small or last_chance)
+    found: list[int] = []
+    for number, filing in place.free.items():
+        blind = any(filing.reporter in place.absent.get(form, ()) for form in defect.needs)
+        fits = forced or place.room[number] >= defect.bad_rows
+        too_short = defect.drop and filing.rows < _LEAST_TO_DROP
+        spoiled = defect.patient and filing in place.planted.to_resubmit
+        if fits and not (blind or too_short or spoiled):
+            found.append(number)
+    return found
+
+
+def _put(place: _Place, defect: Defect, *, last_chance: bool) -> bool:
+    """Put one defect into the frame; False if no row fits."""
+    allowed = _allowed(place, defect, last_chance=last_chance)
+    fitting = place.planted.frame.filter(
+        _C("filing").is_in(allowed) & place.untouched(defect.form) & defect.where
+    ).select("filing", "rid", _key(defect.form).alias("key"))
+    sizes = fitting.group_by("filing", maintain_order=True).len()
+    if defect.rows:
         enough = sizes.filter(_C("len") >= defect.rows)["filing"].to_list()
-        if not enough:
-            return False
-        number = max(enough, key=lambda one: (room[one], -one))
-        rows = fitting.filter(_C("filing") == number)
-        first = 0 if defect.rows > 1 else rows.height // 2
-        chosen = rows.slice(first, defect.rows)
-        self._apply(planted, defect, free[number], chosen["rid"].to_list(), room, used)
-        keys.update(chosen["key"].to_list())
-        if defect.patient or defect.corrected:
-            del free[number]
-        return True
+        number = max(enough, key=lambda one: (place.room[one], -one), default=None)
+        count = defect.rows
+    else:
+        number, count = _middling(place, sizes)
+    if number is None:
+        return False
+    rows = fitting.filter(_C("filing") == number)
+    chosen = rows.slice(rows.height // 2 if count == 1 else 0, count)
+    _apply(place, defect, place.free[number], chosen["rid"].to_list())
+    place.keys.update(chosen["key"].to_list())
+    if defect.patient or defect.corrected:
+        del place.free[number]
+    return True
 
-    def _place_massive(
-        self,
-        planted: Planted,
-        defect: Defect,
-        fitting: pl.DataFrame,
-        free: dict[int, Filing],
-        room: dict[int, int],
-        used: set[int],
-    ) -> bool:
-        """Spoil a tenth of a middling file, which rejects it."""
-        sizes = fitting.group_by("filing", maintain_order=True).len()
-        candidates = [
-            (count, number)
-            for number, count in sizes.iter_rows()
-            if free[number].rows >= _LEAST_MASSIVE and count > free[number].rows * _MASSIVE_SHARE
-        ]
-        if not candidates:
-            return False
-        number = min(candidates, key=lambda one: (free[one[1]].rows, one[1]))[1]
-        count = int(free[number].rows * _MASSIVE_SHARE) + 1
-        rows = fitting.filter(_C("filing") == number).head(count)
-        self._apply(planted, defect, free[number], rows["rid"].to_list(), room, used)
-        self._used.setdefault(defect.form, set()).update(rows["key"].to_list())
-        return True
 
-    def _apply(
-        self,
-        planted: Planted,
-        defect: Defect,
-        filing: Filing,
-        rows: list[int],
-        room: dict[int, int],
-        used: set[int],
-    ) -> None:
-        here = _C("rid").is_in(rows)
-        frame = planted.frame
-        if defect.drop:
-            frame = frame.filter(~here)
-        if defect.double:
-            last = int(frame["rid"].max())  # type: ignore[arg-type]  # never empty: a row was just chosen
-            copies = frame.filter(here).with_columns(
-                (pl.int_range(pl.len(), dtype=pl.Int64) + last + 1).alias("rid"),
-                pl.lit(2, pl.Int8).alias("order"),
-            )
-            frame = pl.concat([frame, copies])
-            rows = [*rows, *copies["rid"].to_list()]
-        changes = [
-            pl.when(here).then(value.cast(frame.schema[name])).otherwise(_C(name)).alias(name)
-            for name, value in defect.change.items()
-        ]
-        changes.extend(pl.when(here).then(None).otherwise(_C(name)).alias(name) for name in defect.text)
-        planted.frame = frame.with_columns(changes)
-        planted.findings.extend((row, column, rule) for row in rows for rule, column in defect.rules)
-        planted.texts.extend((row, name, text) for row in rows for name, text in defect.text.items())
-        used.update(rows)
-        if defect.blocks:
-            room[filing.number] -= len(rows)
-        too_many = defect.blocks and room[filing.number] < 0
-        if (too_many or defect.corrected) and filing not in planted.to_resubmit:
-            planted.to_resubmit.append(filing)
+def _middling(place: _Place, sizes: pl.DataFrame) -> tuple[int | None, int]:
+    """The smallest file of some size with a tenth of its rows fitting, and how many rows that is."""
+    able = [
+        number
+        for number, count in sizes.iter_rows()
+        if place.free[number].rows >= _LEAST_MASSIVE and count > place.free[number].rows * _MASSIVE_SHARE
+    ]
+    number = min(able, key=lambda one: (place.free[one].rows, one), default=None)
+    return number, 0 if number is None else int(place.free[number].rows * _MASSIVE_SHARE) + 1
 
-    def _place_pairs(
-        self,
-        planted: Planted,
-        form: str,
-        position: int,
-        free: dict[int, Filing],
-        room: dict[int, int],
-        used: set[int],
-    ) -> None:
-        for name, turn in list(self._pairs.items()):
-            if turn > position or form != _PAIR_FORMS[name]:
-                continue
-            whole = {number: one for number, one in free.items() if one not in planted.to_resubmit}
-            pair = next(
-                self._pair(name, planted.frame, whole, used, self._used.setdefault(form, set())), None
-            )
-            if pair is None:
-                continue
-            defect, filing, row = pair
-            self._apply(planted, defect, filing, [row], room, used)
-            del free[filing.number]
-            planted.names.append(name)
-            del self._pairs[name]
 
-    def _pair(
-        self, name: str, frame: pl.DataFrame, free: dict[int, Filing], used: set[int], keys: set[int]
-    ) -> Iterator[tuple[Defect, Filing, int]]:
-        """Make the second of two rows like the first; only rows that this file alone holds are changed."""
-        form = _PAIR_FORMS[name]
-        mine = frame.filter(
-            _C("filing").is_in(list(free)) & ~_C("rid").is_in(list(used)) & ~_key(form).is_in(list(keys))
+def _apply(place: _Place, defect: Defect, filing: Filing, rows: list[int]) -> None:
+    """Change the rows of a filing as the defect says."""
+    planted = place.planted
+    here = _C("rid").is_in(rows)
+    frame = planted.frame
+    if defect.drop:
+        frame = frame.filter(~here)
+    if defect.double:
+        last = frame.select(_C("rid").max()).item()
+        copies = frame.filter(here).with_columns(
+            (pl.int_range(pl.len(), dtype=pl.Int64) + last + 1).alias("rid"),
+            pl.lit(2, pl.Int8).alias("order"),
         )
-        if form == "F01":
-            able = mine.filter(
-                _C("policy_hash").is_not_null()
-                & (_C("validity") != "重复")
-                & _C("group_id").is_null()
-                & ~_C("_referred")
-            )
-            columns = ["complainant_hash", "policy_hash", "reason_l1"]
-            second = able.filter(_DONE)
-        else:
-            able = mine.filter(_C("complaint_id").is_not_null() & _C("end_date").is_null())
-            columns = ["complaint_id"]
-            second = able
-        for filing, row in second.select("filing", "rid").head(_PAIR_TRIES).iter_rows():
-            received = "received_at" if form == "F01" else "apply_date"
-            mate = able.filter((_C("filing") == filing) & (_C("rid") != row))
-            moment = second.filter(_C("rid") == row)[received].item()
-            mate = mate.filter(_C(received) <= moment)
-            if mate.is_empty():
-                continue
-            source = mate.row(0, named=True)
-            used.add(source["rid"])
-            change = {column: pl.lit(source[column]) for column in columns}
-            yield (
-                Defect(name, form, (), pl.lit(value=True), change, blocks=False, corrected=form == "F03"),
-                free[filing],
-                row,
-            )
+        frame = pl.concat([frame, copies])
+        rows = [*rows, *copies["rid"].to_list()]
+    changes = [
+        pl.when(here).then(value.cast(frame.schema[name])).otherwise(_C(name)).alias(name)
+        for name, value in defect.change.items()
+    ]
+    changes.extend(pl.when(here).then(None).otherwise(_C(name)).alias(name) for name in defect.text)
+    planted.frame = frame.with_columns(changes)
+    planted.findings.extend((row, column, rule) for row in rows for rule, column in defect.rules)
+    planted.texts.extend((row, name, text) for row in rows for name, text in defect.text.items())
+    place.rows.update(rows)
+    if defect.blocks:
+        place.room[filing.number] -= len(rows)
+    too_many = defect.blocks and place.room[filing.number] < 0
+    if (too_many or defect.corrected) and filing not in planted.to_resubmit:
+        planted.to_resubmit.append(filing)
+
+
+def _put_pair(place: _Place, name: str) -> bool:
+    """Make the second of two rows like the first; only rows that this file alone holds are changed."""
+    form = _PAIR_FORMS[name]
+    whole = [number for number, one in place.free.items() if one not in place.planted.to_resubmit]
+    mine = place.planted.frame.filter(_C("filing").is_in(whole) & place.untouched(form))
+    if form == "F01":
+        received, columns = "received_at", ["complainant_hash", "policy_hash", "reason_l1"]
+        lone = (_C("validity") != "重复") & _C("group_id").is_null() & ~_C("_referred")
+        able = mine.filter(_C("policy_hash").is_not_null() & lone)
+        second = able.filter(_DONE)
+    else:
+        received, columns = "apply_date", ["complaint_id"]
+        able = mine.filter(_C("complaint_id").is_not_null() & _C("end_date").is_null())
+        second = able
+    for number, row, moment in second.select("filing", "rid", received).head(_PAIR_TRIES).iter_rows():
+        mates = able.filter((_C("filing") == number) & (_C("rid") != row) & (_C(received) <= moment))
+        if mates.is_empty():
+            continue
+        first = mates.row(0, named=True)
+        change = {column: pl.lit(first[column]) for column in columns}
+        defect = Defect(name, form, (), pl.lit(value=True), change, blocks=False, corrected=form == "F03")
+        place.rows.add(first["rid"])
+        _apply(place, defect, place.free[number], [row])
+        del place.free[number]
+        return True
+    return False
 
 
 _PAIR_FORMS = {"same matter complained of twice": "F01", "second open mediation": "F03"}

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from pipelines.orchestration import steps
+from pipelines.settings import Settings
 from tests.support.desk import BRANCH, OTHER, REPORTER, Desk, row
 
 FIXED = {"reporter_code": REPORTER, "org_code": BRANCH}
@@ -240,8 +241,8 @@ def test_as_of_an_earlier_moment_later_filings_do_not_stand(desk: Desk) -> None:
     assert (desk.state(first), desk.state(second)) == ("superseded", "accepted")
 
 
-def test_without_a_registry_nobody_is_judged(run_settings: object) -> None:
-    desk = Desk(run_settings)  # type: ignore[arg-type]
+def test_without_a_registry_nobody_is_judged(run_settings: Settings) -> None:
+    desk = Desk(run_settings)
     desk.file("F05", problem_cases(1))
     with pytest.raises(Exception, match="institution master"):
         desk.run()
@@ -260,3 +261,14 @@ def test_receipts_are_written_and_hold_no_clear_person(desk: Desk) -> None:
     assert "13812345678" not in receipt
     for name in ("填报01", "复核02", "批准03"):
         assert name not in receipt
+
+
+def test_an_oversized_file_is_refused_unread_and_kept(run_settings: Settings) -> None:
+    desk = Desk(run_settings.model_copy(update={"max_file_bytes": 2000}))
+    desk.register((REPORTER, "L"))
+    submission = desk.file("F05", problem_cases(60))
+    desk.run()
+    assert desk.state(submission) == "malformed"
+    assert desk.findings(submission) == [("ENV-S01", None, None)]
+    kept = [path for path in desk.settings.archive_dir.rglob("data.csv") if REPORTER in path.parts]
+    assert kept[0].stat().st_size > 2000

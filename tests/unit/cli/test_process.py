@@ -110,6 +110,7 @@ def refresh_gives(
         return outcome
 
     monkeypatch.setattr("pipelines.orchestration.runs.refresh", refresh)
+    monkeypatch.setattr("pipelines.orchestration.idle.present_state", lambda _settings: "state")
     yield calls
 
 
@@ -145,6 +146,20 @@ def test_a_run_with_nothing_new_says_so(
     with refresh_gives(monkeypatch, outcome(home, created=False)):
         result = xiaobao("run")
     assert "Nothing new since release v1" in result.stdout
+
+
+def test_an_idle_run_does_not_even_start_dagster(
+    xiaobao: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, home: Path, release: Path
+) -> None:
+    (home / "build").mkdir()
+    (home / "build" / "warehouse.duckdb").touch()
+    (home / "refreshed").write_text("state v1\n", encoding="utf-8")
+    with refresh_gives(monkeypatch, outcome(home, created=True)) as calls:
+        result = xiaobao("run")
+        assert not calls
+        assert "Nothing new since release v1" in result.stdout
+        xiaobao("run", "--full")
+        assert len(calls) == 1
 
 
 def test_rejected_filings_are_ordinary_unless_strict(

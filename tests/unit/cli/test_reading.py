@@ -39,7 +39,7 @@ def test_kpi_gives_exact_decimals_and_the_change_from_one_period_earlier(xiaobao
     complaints, per_premium, *_ = rows(xiaobao("kpi", "--format", "json"))
     assert (complaints["numerator"], complaints["value"], complaints["change"]) == ("1250", "1250", "+1,010")
     assert per_premium["denominator"] == "2000000000.5"
-    assert (per_premium["value"], per_premium["change"]) == ("62.50", "+14.5")
+    assert (per_premium["value"], per_premium["change"]) == ("62.50", "+14.50")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,9 @@ def test_divided_rows_exist_only_where_something_happened(built: Dbt) -> None:
     line = {"dimension": "line_code", "value": "分红"}
     assert row(built, "CMP-01", "2023-07", LIFE_A, **line) == figures(6, None, 6)
     assert row(built, "CMP-01", "2023-08", LIFE_A, **line) is None
+    # One case of August is known, but the report is missing: only the undivided row is shown.
+    line = {"dimension": "line_code", "value": "机动车辆"}
+    assert row(built, "CMP-01", "2024-08", PROPERTY_E, **line) is None
 
 
 def test_bases_of_the_count(built: Dbt) -> None:
@@ -237,7 +240,9 @@ def test_days_to_decide(built: Dbt) -> None:
     # 45 decided after 10 days, one after 20.
     assert row(built, "CMP-18", "2024-09", PROPERTY_C, **avg) == figures(470, 46, "10.22")
     assert row(built, "CMP-18", "2024-09", PROPERTY_C, **median) == figures(None, 46, "10.00")
-    assert row(built, "CMP-18", "2023-06", PROPERTY_C, **avg) is None
+    # Nothing decided: a row that says so, because the statistic divides no cases.
+    assert row(built, "CMP-18", "2023-06", PROPERTY_C, **avg) == figures(0, 0, None, "ZERO_DEN")
+    assert row(built, "CMP-18", "2023-06", PROPERTY_C, **median) == figures(None, 0, None, "ZERO_DEN")
 
 
 def test_ledger_against_the_register(built: Dbt) -> None:
@@ -268,7 +273,7 @@ def test_first_inquiries(built: Dbt) -> None:
     assert row(built, "FIR-05", "2024-09", PROPERTY_C) == figures(3, 5, "60.00")
     assert row(built, "FIR-06", "2024-09", PROPERTY_C) == figures(1, 5, "20.00")
     variant = {"dimension": "variant", "value": "records"}
-    assert row(built, "FIR-07", "2024-09", PROPERTY_C, **variant) == figures(1, 5, "20.00")
+    assert row(built, "FIR-07", "2024Q3", PROPERTY_C, **variant) == figures(1, 5, "20.00")
 
 
 def test_mediation(built: Dbt) -> None:
@@ -343,8 +348,9 @@ def test_peer_statistics(built: Dbt) -> None:
 
 def test_coverage(built: Dbt) -> None:
     sql = (
-        "SELECT filings_expected, filings_in_force, filings_missing,"
-        " institutions_expected, institutions_complete, institutions_missing FROM kpi.kpi_coverage WHERE form = ? AND period = ? AND grain = 'bureau'"
+        "SELECT filings_expected, filings_in_force, filings_missing, institutions_expected,"
+        " institutions_complete, institutions_missing FROM kpi.kpi_coverage"
+        " WHERE form = ? AND period = ? AND grain = 'bureau'"
     )
     assert built.query(sql, ["F01", "2024Q3"]) == [(12, 11, 1, 4, 3, 1)]
     assert built.query(sql, ["R01", "2024Q3"]) == [(3, 3, 0, 1, 1, 0)]

@@ -109,9 +109,11 @@ def test_rows_in_force_are_all_accounted_for(built: Dbt) -> None:
 
 def test_a_new_ratio_needs_only_a_catalogue_row(changed: Dbt) -> None:
     changed.query(
-        "INSERT INTO kpi.kpi_catalogue SELECT * REPLACE ('NEW-01' AS kpi_id,"
-        " 'complaints_closed' AS numerator_measure, 'complaints_received' AS denominator_measure, 'E1|E3' AS edge_policies, NULL AS left_out_measure,"
-        " 'denominator' AS small_base_on) FROM kpi.kpi_catalogue WHERE kpi_id = 'CMP-19'"
+        "INSERT INTO kpi.kpi_catalogue SELECT * REPLACE ("
+        " 'NEW-01' AS kpi_id, 'complaints_closed' AS numerator_measure,"
+        " 'complaints_received' AS denominator_measure, 'E1|E3' AS edge_policies,"
+        " NULL AS left_out_measure, 'denominator' AS small_base_on)"
+        " FROM kpi.kpi_catalogue WHERE kpi_id = 'CMP-19'"
     )
     result = changed.invoke("run", "--select", "kpi_series+", "--exclude", "models/official")
     assert result.success, result.exception

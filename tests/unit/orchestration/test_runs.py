@@ -15,7 +15,8 @@ import yaml
 
 from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.model import Catalogue
-from pipelines.orchestration import runs
+from pipelines.orchestration import idle, runs
+from pipelines.orchestration.event_log import PooledSqliteEventLogStorage
 from pipelines.orchestration.instance import STARTED_BY, open_instance, prepare_home
 from pipelines.settings import Settings
 
@@ -35,6 +36,7 @@ def refresh(
 
     monkeypatch.setattr(runs, "build_defs", build)
     monkeypatch.setattr(runs, "load_catalogue", lambda: catalogue)
+    monkeypatch.setattr(idle, "present_state", lambda settings: "state")
 
     def call(**arguments: object) -> runs.RefreshOutcome:
         return runs.refresh(run_settings, **arguments)  # type: ignore[arg-type]
@@ -57,6 +59,7 @@ def test_a_refresh_tells_every_stage_and_is_recorded(
         assert run
         assert run.status is dg.DagsterRunStatus.SUCCESS
         assert run.tags[STARTED_BY] == str(os.getpid())
+    assert (run_settings.home / "refreshed").read_text(encoding="utf-8").startswith("state ")
 
 
 def test_a_refresh_can_be_narrowed_to_forms_and_periods(
@@ -85,6 +88,7 @@ def test_a_failed_refresh_is_recorded_as_failed(
         refresh()
     with open_instance(run_settings) as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+    assert not (run_settings.home / "refreshed").exists()
 
 
 _HOLDER = """
@@ -132,6 +136,27 @@ def test_a_second_run_waits_and_then_names_the_first_and_a_killed_run_is_buried(
     assert by_status[dg.DagsterRunStatus.SUCCESS] == outcome.run_id
     assert dg.DagsterRunStatus.FAILURE in by_status
     assert dg.DagsterRunStatus.STARTED not in by_status
+
+
+def test_records_keep_few_files_open_and_are_there_for_another_process(run_settings: Settings) -> None:
+    @dg.asset
+    def counted() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata={"n": 1})
+
+    job = dg.Definitions(
+        assets=[counted], executor=dg.in_process_executor
+    ).resolve_implicit_global_asset_job_def()
+    with open_instance(run_settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, PooledSqliteEventLogStorage)
+        for _ in range(10):
+            job.execute_in_process(instance=instance)
+        assert len(storage._engines) == 8
+    assert not storage._engines
+    with open_instance(run_settings) as instance:
+        assert len(instance.fetch_materializations(dg.AssetKey("counted"), limit=20).records) == 10
+        assert len(instance.get_run_ids()) == 10
+    assert len(list((run_settings.dagster_home / "history" / "runs").glob("*.db"))) == 11
 
 
 def test_dagsters_records_are_private_limited_to_one_writer_and_left_to_the_operator(

@@ -45,7 +45,7 @@ def test_the_wheel_carries_contracts_models_and_inputs(tmp_path: Path) -> None:
 
 def _locked(name: str) -> dict[str, str]:
     text = (ROOT / name).read_text(encoding="utf-8")
-    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)", text, re.MULTILINE))
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([^ ;\\]+)", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-duckdb2.lock"])

@@ -127,11 +127,12 @@ select
     framed.grain,
     framed.group_key,
     framed.rate_name || '.' || populations.population as dimension_value,
-    case
-        when framed.n_complete > 0
-            then cast(coalesce(without_cases.n_without_cases, 0) as decimal(38, 6))
-    end as numerator,
-    case when framed.n_complete > 0 then cast(coalesce(middles.n_used, 0) as decimal(38, 6)) end as denominator,
+    cast(
+        case when framed.n_complete > 0 then coalesce(without_cases.n_without_cases, 0) end as decimal(38, 6)
+    ) as numerator,
+    cast(
+        case when framed.n_complete > 0 then coalesce(middles.n_used, 0) end as decimal(38, 6)
+    ) as denominator,
     cast(middles.value as decimal(18, 2)) as value,
     framed.unit,
     cast(null as decimal(38, 6)) as base_value,

@@ -60,6 +60,7 @@ counted as (
             and operands.window_id = scope.window_id
             and operands.grain = scope.grain
             and operands.group_key = scope.group_key
+    -- Of a group whose report is missing only the undivided row is shown: part of a value is no figure.
     where
         not series.is_dense
         and operands.has_cases

@@ -17,7 +17,7 @@ DUCKDB2_STAMP := $(DUCKDB2)/.lock-$(shell cksum requirements-duckdb2.lock | cut 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-duckdb2 lint format serve bench lock clean
+.PHONY: help setup run test duckdb2 test-duckdb2 lint format serve bench lock clean
 
 help:  ## what can be done here
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,8 @@ run: setup  ## sample bureau (if the inbox is empty), whole pipeline, release, K
 
 test: setup  ## all tests on the locked DuckDB
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+duckdb2: setup $(DUCKDB2_STAMP)  ## lay DuckDB 2.0 beside the environment, for tests that open releases with both
 
 test-duckdb2: setup $(DUCKDB2_STAMP)  ## all tests on DuckDB 2.0, laid over the same environment
 	@PYTHONPATH=$(CURDIR)/$(DUCKDB2) $(BIN)/python -c 'import duckdb; print("DuckDB", duckdb.__version__); \

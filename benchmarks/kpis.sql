@@ -4,15 +4,18 @@
 
 CREATE TABLE force AS SELECT no, per, rep FROM chained WHERE replaced_by IS NULL;
 
--- Latest state of each record; keys that occur once need no sorting.
-CREATE VIEW cur_{table} AS
-WITH live AS (SELECT t.*, f.per, f.rep FROM {table} AS t JOIN force AS f USING (no) ANTI JOIN held USING (no, r))
-SELECT * FROM live ANTI JOIN again_{table} USING (kh) WHERE record_action <> 'D'
+-- Rows in force that do not count: held back, or an earlier state of their record. Keys that occur once need no sorting.
+CREATE TABLE gone_{table} AS
+SELECT no, r FROM held SEMI JOIN force USING (no)
 UNION ALL
-SELECT * FROM (
-    SELECT * FROM live SEMI JOIN again_{table} USING (kh)
-    QUALIFY row_number() OVER (PARTITION BY kh ORDER BY per DESC, no DESC, r DESC) = 1)
-WHERE record_action <> 'D';
+SELECT no, r FROM (
+    SELECT t.no, t.r, row_number() OVER (PARTITION BY kh ORDER BY f.per DESC, t.no DESC, t.r DESC) AS n
+    FROM {table} AS t JOIN force AS f USING (no) SEMI JOIN again_{table} USING (kh) ANTI JOIN held USING (no, r))
+WHERE n > 1;
+
+CREATE VIEW cur_{table} AS
+SELECT t.*, f.per, f.rep FROM {table} AS t JOIN force AS f USING (no) ANTI JOIN gone_{table} USING (no, r)
+WHERE t.record_action <> 'D';
 
 CREATE TABLE m (
     measure VARCHAR, month DATE, quarterly BOOLEAN DEFAULT false, rep VARCHAR, dim VARCHAR, val VARCHAR,
@@ -328,6 +331,24 @@ SELECT 'current' AS basis, rep, rep AS org FROM insurer
 UNION ALL
 SELECT 'comparable', rep, heir FROM way QUALIFY row_number() OVER (PARTITION BY rep ORDER BY steps DESC) = 1;
 
+-- Groups as numbers: each insurer stands in four.
+CREATE TABLE grp AS
+SELECT row_number() OVER (ORDER BY grain, gk)::SMALLINT AS gid, grain, gk
+FROM (
+    SELECT 1 AS grain, rep AS gk FROM insurer UNION SELECT 2, type FROM insurer UNION SELECT 3, peer_group FROM insurer
+    UNION SELECT 4, 'bureau');
+
+CREATE TABLE member AS
+SELECT i.rep, g.grain, g.gid, (min(g.gid) FILTER (g.grain = 1) OVER (PARTITION BY i.rep)) AS own
+FROM insurer AS i JOIN grp AS g ON g.gk IN (i.rep, i.type, i.peer_group, 'bureau')
+    AND g.gk = CASE g.grain WHEN 1 THEN i.rep WHEN 2 THEN i.type WHEN 3 THEN i.peer_group ELSE 'bureau' END;
+
+CREATE MACRO grain_no(grain) AS CASE grain WHEN 'insurer' THEN 1 WHEN 'insurer_type' THEN 2 WHEN 'peer_group' THEN 3 ELSE 4 END;
+
+CREATE TABLE series_grain AS SELECT sid, grain_no(unnest(grains)) AS grain FROM series;
+
+CREATE TABLE series_window AS SELECT k.sid, win.wid FROM series AS k JOIN win ON list_contains(k.ptypes, win.ptype);
+
 -- Who is in scope, and who is complete.
 CREATE TABLE scope AS
 WITH party AS (FROM heir UNION ALL SELECT DISTINCT basis, '00000000000001', '00000000000001' FROM heir),
@@ -354,7 +375,7 @@ filed AS (
     GROUP BY ALL
 ),
 institution AS (
-    SELECT f.sk, f.basis, f.wid, f.org, i.type, i.peer_group,
+    SELECT f.sk, f.basis, f.wid, f.org,
         w.by_duty OR (f.complete AND coalesce(s.complete, true)) AS complete
     FROM filed AS f JOIN wanted AS w USING (sk) JOIN span AS k USING (sk)
     JOIN win ON win.wid = f.wid AND k.first <= win.first AND k.last >= win.last
@@ -362,9 +383,8 @@ institution AS (
     LEFT JOIN filed AS s ON s.sk = f.sk AND s.basis = f.basis AND s.wid = f.wid AND s.org = '00000000000001'
     WHERE w.by_duty OR f.n_forms + coalesce(s.n_forms, 0) = k.n_forms
 )
-SELECT sk, basis, wid, g.grain, CASE g.grain WHEN 'insurer' THEN org WHEN 'insurer_type' THEN type WHEN 'peer_group' THEN peer_group
-        ELSE 'bureau' END AS gk, count(*)::INT AS n_scope, count(*) FILTER (complete)::INT AS n_complete
-FROM institution, (VALUES ('insurer'), ('insurer_type'), ('peer_group'), ('bureau')) AS g(grain)
+SELECT sk, basis, wid, g.grain, g.gid, count(*)::INT AS n_scope, count(*) FILTER (complete)::INT AS n_complete
+FROM institution AS i JOIN member AS g ON g.rep = i.org
 GROUP BY ALL;
 
 -- Numerators and denominators by window and group.
@@ -372,7 +392,7 @@ CREATE TABLE summed AS
 WITH stock AS (SELECT unnest(['policies_in_force', 'institutions_described', 'institutions_with_ledger', 'institutions_with_rules',
     'institutions_covering_sales']) AS measure),
 grown AS (SELECT DISTINCT measure FROM need WHERE is_base)
-SELECT h.basis, m.measure, w.wid, h.org, m.dim, m.val, sum(m.amount) AS amount
+SELECT h.basis, m.measure, w.wid, h.org, m.dim, m.val, sum(m.amount)::DECIMAL(18, 2) AS amount
 FROM m
 JOIN wm AS w ON w.month = m.month AND (NOT m.quarterly OR w.ptype <> 'month')
 JOIN heir AS h USING (rep)
@@ -389,22 +409,19 @@ WITH cell AS (
     GROUP BY ALL
 ),
 placed AS (
-    SELECT c.sid, k.den_total, c.basis, c.wid, g.grain, CASE g.grain WHEN 'insurer' THEN c.org WHEN 'insurer_type' THEN i.type
-            WHEN 'peer_group' THEN i.peer_group ELSE 'bureau' END AS gk, c.val,
-        coalesce(sum(c.num), 0) AS num, coalesce(sum(c.den), 0) AS den, coalesce(sum(c.left_out), 0) AS left_out
-    FROM cell AS c JOIN series AS k USING (sid) JOIN win USING (wid)
-    JOIN scope AS s ON s.sk = k.sk AND s.basis = c.basis AND s.wid = c.wid AND s.grain = 'insurer' AND s.gk = c.org
-    JOIN insurer AS i ON i.rep = c.org
-    JOIN (VALUES ('insurer'), ('insurer_type'), ('peer_group'), ('bureau')) AS g(grain)
-        ON (list_contains(k.grains, g.grain) OR (k.kind = 'index' AND g.grain = 'bureau'))
-    WHERE list_contains(k.ptypes, win.ptype) AND (g.grain = 'insurer' OR s.n_complete = 1)
-    GROUP BY ALL
+    SELECT c.sid, any_value(k.den_total) AS den_total, c.basis, c.wid, g.grain, g.gid, c.val, coalesce(sum(c.num), 0) AS num,
+        coalesce(sum(c.den), 0) AS den, coalesce(sum(c.left_out), 0) AS left_out
+    FROM cell AS c JOIN series AS k USING (sid) JOIN series_window USING (sid, wid)
+    JOIN member AS g ON g.rep = c.org
+    JOIN scope AS s ON s.sk = k.sk AND s.basis = c.basis AND s.wid = c.wid AND s.gid = g.own
+    LEFT JOIN series_grain AS w ON w.sid = c.sid AND w.grain = g.grain
+    WHERE (g.grain = 1 OR s.n_complete = 1) AND (w.sid IS NOT NULL OR (k.kind = 'index' AND g.grain = 4))
+    GROUP BY c.sid, c.basis, c.wid, g.grain, g.gid, c.val
 )
 SELECT p.* EXCLUDE (den, den_total), CASE WHEN p.den_total THEN coalesce(t.den, 0) ELSE p.den END AS den,
     p.num <> 0 OR p.den <> 0 AS has_cases
 FROM placed AS p
-LEFT JOIN placed AS t ON p.den_total AND t.val = '*' AND t.sid = p.sid AND t.basis = p.basis AND t.wid = p.wid
-    AND t.grain = p.grain AND t.gk = p.gk
+LEFT JOIN placed AS t ON p.den_total AND t.val = '*' AND t.sid = p.sid AND t.basis = p.basis AND t.wid = p.wid AND t.gid = p.gid
 WHERE p.val <> '*';
 
 -- Exact: round half away from zero on integers.
@@ -415,30 +432,31 @@ CREATE MACRO ratio(n, d, scale) AS
 
 CREATE TABLE rated AS
 WITH frame AS (
-    SELECT k.sid, s.basis, s.wid, s.grain, s.gk, k.val
-    FROM series AS k JOIN scope AS s USING (sk) JOIN win USING (wid)
-    WHERE k.kind IN ('count', 'ratio') AND k.dense AND k.val IS NOT NULL AND list_contains(k.grains, s.grain)
-        AND list_contains(k.ptypes, win.ptype) AND (s.basis = 'current' OR k.is_base)
+    SELECT k.sid, s.basis, s.wid, s.gid, k.val
+    FROM series AS k JOIN series_window AS w USING (sid) JOIN scope AS s ON s.sk = k.sk AND s.wid = w.wid
+    SEMI JOIN series_grain AS g ON g.sid = k.sid AND g.grain = s.grain
+    WHERE k.kind IN ('count', 'ratio') AND k.dense AND k.val IS NOT NULL AND (s.basis = 'current' OR k.is_base)
     UNION ALL
-    SELECT o.sid, o.basis, o.wid, o.grain, o.gk, o.val
-    FROM operand AS o JOIN series AS k USING (sid)
-    WHERE k.kind IN ('count', 'ratio') AND NOT (k.dense AND k.val IS NOT NULL) AND o.has_cases AND list_contains(k.grains, o.grain)
+    SELECT o.sid, o.basis, o.wid, o.gid, o.val
+    FROM operand AS o JOIN series AS k USING (sid) SEMI JOIN series_grain AS g ON g.sid = o.sid AND g.grain = o.grain
+    WHERE k.kind IN ('count', 'ratio') AND NOT (k.dense AND k.val IS NOT NULL) AND o.has_cases
 ),
 counted AS (
-    SELECT k.sid, k.kpi_id, k.kind, f.basis, f.wid, f.grain, f.gk, k.dim, f.val, k.scale, k.unit, k.edges, k.small_on,
+    SELECT k.sid, k.kpi_id, k.kind, f.basis, f.wid, s.grain, f.gid, k.dim, f.val, k.scale, k.unit, k.edges, k.small_on,
         s.n_complete, s.n_complete > 0 AND s.n_complete < s.n_scope AS partial,
         CASE WHEN s.n_complete > 0 THEN coalesce(o.num, 0) END AS num,
         CASE WHEN s.n_complete > 0 AND k.kind = 'ratio' THEN coalesce(o.den, 0) END AS den, coalesce(o.left_out, 0) > 0 AS immature
     FROM frame AS f JOIN series AS k USING (sid)
-    JOIN scope AS s ON s.sk = k.sk AND s.basis = f.basis AND s.wid = f.wid AND s.grain = f.grain AND s.gk = f.gk
-    LEFT JOIN operand AS o ON o.sid = f.sid AND o.basis = f.basis AND o.wid = f.wid AND o.grain = f.grain AND o.gk = f.gk
-        AND o.val = f.val
+    JOIN scope AS s ON s.sk = k.sk AND s.basis = f.basis AND s.wid = f.wid AND s.gid = f.gid
+    LEFT JOIN operand AS o ON o.sid = f.sid AND o.basis = f.basis AND o.wid = f.wid AND o.gid = f.gid AND o.val = f.val
+    WHERE s.n_complete > 0 OR k.dense  -- what nobody filed is told once, not divided
 )
 SELECT *, CASE WHEN kind = 'count' THEN num WHEN den > 0 THEN ratio(num, den, scale) END::DECIMAL(18, 2) AS value FROM counted;
 
 -- Values of all kinds in one shape; flags in the order they are printed.
 CREATE TABLE value_of AS
-SELECT sid, kpi_id, basis, wid, grain, gk, dim, val, num, den, value, unit, NULL::DECIMAL(38, 6) AS base, NULL::VARCHAR AS base_period,
+SELECT sid, kpi_id, basis, wid, gid, dim, val, num::DECIMAL(38, 6) AS num, den::DECIMAL(38, 6) AS den, value, unit,
+    NULL::DECIMAL(38, 6) AS base, NULL::VARCHAR AS base_period,
     n_complete AS n, n_complete = 0 AS missing, false AS no_base, kind = 'ratio' AND coalesce(den <= 0, false) AS zero_den,
     list_contains(edges, 'E3') AND value IS NOT NULL
         AND coalesce(CASE small_on WHEN 'numerator' THEN num WHEN 'denominator' THEN den END < 30, false) AS small,
@@ -456,31 +474,31 @@ WITH compared AS (
     WHERE k.kind = 'growth'
 ),
 frame AS (
-    SELECT c.sid, c.wid, v.basis, v.grain, v.gk, v.val
-    FROM compared AS c JOIN rated AS v ON v.kpi_id = c.of_kpi AND v.dim = c.dim AND v.wid = c.wid AND list_contains(c.grains, v.grain)
+    SELECT c.sid, c.wid, v.basis, v.gid, v.val
+    FROM compared AS c JOIN rated AS v ON v.kpi_id = c.of_kpi AND v.dim = c.dim AND v.wid = c.wid
+    SEMI JOIN series_grain AS g ON g.sid = c.sid AND g.grain = v.grain
     UNION
-    SELECT c.sid, c.wid, v.basis, v.grain, v.gk, v.val
-    FROM compared AS c JOIN rated AS v ON v.kpi_id = c.of_kpi AND v.dim = c.dim AND v.wid = c.base_wid AND list_contains(c.grains, v.grain)
+    SELECT c.sid, c.wid, v.basis, v.gid, v.val
+    FROM compared AS c JOIN rated AS v ON v.kpi_id = c.of_kpi AND v.dim = c.dim AND v.wid = c.base_wid
+    SEMI JOIN series_grain AS g ON g.sid = c.sid AND g.grain = v.grain
 ),
 joined AS (
-    SELECT c.sid, c.kpi_id, c.dim, c.scale, c.unit, c.edges, c.base_period, c.base_first, c.last_day, f.basis, f.wid, f.grain, f.gk,
+    SELECT c.sid, c.kpi_id, c.dim, c.scale, c.unit, c.edges, c.base_period, c.base_first, c.last_day, f.basis, f.wid, f.gid,
         f.val, t.n_complete AS n, t.n_complete = 0 AS missing,
-        f.grain <> 'insurer' AND (t.partial OR coalesce(bt.partial, false)) AS partial,
+        t.grain <> 1 AND (t.partial OR coalesce(bt.partial, false)) AS partial,
         CASE WHEN t.n_complete = 0 THEN NULL WHEN f.val = 'total' THEN v.value ELSE coalesce(v.value, 0) END AS amount,
         CASE WHEN bt.n_complete IS NULL OR bt.n_complete = 0 THEN NULL WHEN f.val = 'total' THEN bv.value
             ELSE coalesce(bv.value, 0) END AS base, coalesce(bv.num, 0) AS base_cases
     FROM frame AS f JOIN compared AS c USING (sid, wid)
-    JOIN rated AS t ON t.kpi_id = c.of_kpi AND t.dim = 'total' AND t.basis = f.basis AND t.wid = f.wid AND t.grain = f.grain
-        AND t.gk = f.gk
-    LEFT JOIN rated AS v ON v.kpi_id = c.of_kpi AND v.dim = c.dim AND v.basis = f.basis AND v.wid = f.wid AND v.grain = f.grain
-        AND v.gk = f.gk AND v.val = f.val
+    JOIN rated AS t ON t.kpi_id = c.of_kpi AND t.dim = 'total' AND t.basis = f.basis AND t.wid = f.wid AND t.gid = f.gid
+    LEFT JOIN rated AS v ON v.kpi_id = c.of_kpi AND v.dim = c.dim AND v.basis = f.basis AND v.wid = f.wid AND v.gid = f.gid AND v.val = f.val
     LEFT JOIN rated AS bt ON bt.kpi_id = c.of_kpi AND bt.dim = 'total' AND bt.basis = f.basis AND bt.wid = c.base_wid
-        AND bt.grain = f.grain AND bt.gk = f.gk
+        AND bt.gid = f.gid
     LEFT JOIN rated AS bv ON bv.kpi_id = c.of_kpi AND bv.dim = c.dim AND bv.basis = f.basis AND bv.wid = c.base_wid
-        AND bv.grain = f.grain AND bv.gk = f.gk AND bv.val = f.val
+        AND bv.gid = f.gid AND bv.val = f.val
 ),
-valued AS (SELECT *, ratio(amount - base, base, scale)::DECIMAL(18, 2) AS value FROM joined)
-SELECT sid, kpi_id, basis, wid, grain, gk, dim, val, amount, CASE WHEN NOT missing THEN base END, value, unit,
+valued AS (SELECT *, ratio(amount - base, base, scale)::DECIMAL(18, 2) AS value FROM joined WHERE NOT missing OR dim = 'total')
+SELECT sid, kpi_id, basis, wid, gid, dim, val, amount, CASE WHEN NOT missing THEN base END, value, unit,
     CASE WHEN NOT missing THEN base END, base_period, n, missing, base IS NULL,
     NOT missing AND coalesce(base = 0 OR amount IS NULL, false),
     list_contains(edges, 'E3') AND value IS NOT NULL AND base_cases < 30, false,
@@ -491,22 +509,22 @@ FROM valued;
 -- Share of cases over share of premium.
 INSERT INTO value_of
 WITH frame AS (
-    SELECT k.sid, s.wid, s.gk, k.val FROM series AS k JOIN scope AS s USING (sk) JOIN win USING (wid)
-    WHERE k.kind = 'index' AND k.dense AND s.grain = 'insurer' AND s.basis = 'current' AND list_contains(k.ptypes, win.ptype)
+    SELECT k.sid, s.wid, s.gid, k.val
+    FROM series AS k JOIN series_window AS w USING (sid) JOIN scope AS s ON s.sk = k.sk AND s.wid = w.wid
+    WHERE k.kind = 'index' AND k.dense AND s.grain = 1 AND s.basis = 'current'
     UNION ALL
-    SELECT o.sid, o.wid, o.gk, o.val FROM operand AS o JOIN series AS k USING (sid)
-    WHERE k.kind = 'index' AND NOT k.dense AND o.grain = 'insurer' AND o.basis = 'current'
+    SELECT o.sid, o.wid, o.gid, o.val FROM operand AS o JOIN series AS k USING (sid)
+    WHERE k.kind = 'index' AND NOT k.dense AND o.grain = 1 AND o.basis = 'current'
 ),
 compared AS (
-    SELECT k.sid, k.kpi_id, f.wid, f.gk, k.dim, f.val, k.unit, k.edges, k.dense, s.n_complete, coalesce(o.num, 0) AS cases,
+    SELECT k.sid, k.kpi_id, f.wid, f.gid, k.dim, f.val, k.unit, k.edges, k.dense, s.n_complete, coalesce(o.num, 0) AS cases,
         (coalesce(o.num, 0)::DECIMAL(18, 0) * coalesce(a.den, 0)::DECIMAL(20, 2))::DECIMAL(38, 6) AS scaled_cases,
         (coalesce(a.num, 0)::DECIMAL(18, 0) * coalesce(o.den, 0)::DECIMAL(20, 2))::DECIMAL(38, 6) AS scaled_expected,
         coalesce(a.den, 0) AS all_exposure
     FROM frame AS f JOIN series AS k USING (sid)
-    JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = f.wid AND s.grain = 'insurer' AND s.gk = f.gk
-    LEFT JOIN operand AS o ON o.sid = f.sid AND o.basis = 'current' AND o.wid = f.wid AND o.grain = 'insurer' AND o.gk = f.gk
-        AND o.val = f.val
-    LEFT JOIN operand AS a ON a.sid = f.sid AND a.basis = 'current' AND a.wid = f.wid AND a.grain = 'bureau' AND a.val = f.val
+    JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = f.wid AND s.gid = f.gid
+    LEFT JOIN operand AS o ON o.sid = f.sid AND o.basis = 'current' AND o.wid = f.wid AND o.gid = f.gid AND o.val = f.val
+    LEFT JOIN operand AS a ON a.sid = f.sid AND a.basis = 'current' AND a.wid = f.wid AND a.grain = 4 AND a.val = f.val
 ),
 valued AS (
     SELECT *, CASE WHEN all_exposure <> 0 THEN (sign(scaled_expected) * sign(all_exposure)
@@ -515,103 +533,110 @@ valued AS (
         CASE WHEN scaled_expected > 0 AND all_exposure > 0 THEN ratio(scaled_cases, scaled_expected, 1) END::DECIMAL(18, 2) AS value
     FROM compared
 )
-SELECT sid, kpi_id, 'current', wid, 'insurer', gk, dim, val, CASE WHEN n_complete = 1 THEN cases END,
+SELECT sid, kpi_id, 'current', wid, gid, dim, val, CASE WHEN n_complete = 1 THEN cases END,
     CASE WHEN n_complete = 1 THEN expected END, CASE WHEN n_complete = 1 THEN value END, unit, NULL, NULL, n_complete, n_complete = 0,
     false, n_complete = 1 AND value IS NULL,
     list_contains(edges, 'E3') AND n_complete = 1 AND value IS NOT NULL AND cases < 30, false, false, false
 FROM valued
-WHERE dense OR cases <> 0 OR coalesce(expected, 0) <> 0;
+WHERE dense OR (n_complete = 1 AND (cases <> 0 OR coalesce(expected, 0) <> 0));
 
 -- Median of institutions' rates.
 INSERT INTO value_of
 WITH rate AS (
-    SELECT k.sid, k.kpi_id, k.unit AS own_unit, k.dim, k.grains, r.sid AS rate_sid, r.sk, r.ptypes, r.unit,
+    SELECT k.sid, k.kpi_id, k.dim, r.sid AS rate_sid, r.sk, r.unit,
         r.kpi_id || CASE WHEN r.dim = 'total' THEN '' ELSE '.' || r.val END AS name
     FROM (SELECT *, unnest(string_split(of_kpi, '|')) AS rate_of FROM series WHERE kind = 'rate_median') AS k
     JOIN series AS r ON r.kpi_id = k.rate_of
 ),
 frame AS (
-    SELECT rate.*, s.wid, s.grain, s.gk, p.population
-    FROM rate JOIN scope AS s USING (sk) JOIN win USING (wid), (VALUES ('incl_zero'), ('excl_zero')) AS p(population)
-    WHERE s.basis = 'current' AND list_contains(rate.grains, s.grain) AND list_contains(rate.ptypes, win.ptype)
+    SELECT rate.*, s.wid, s.gid, p.population, s.n_complete < s.n_scope AS partial
+    FROM rate JOIN series_window AS w ON w.sid = rate.rate_sid JOIN scope AS s ON s.sk = rate.sk AND s.wid = w.wid
+    JOIN series_grain AS g ON g.sid = rate.sid AND g.grain = s.grain, (VALUES ('incl_zero'), ('excl_zero')) AS p(population)
+    WHERE s.basis = 'current'
 ),
 seen AS (
-    SELECT f.rate_sid, f.wid, f.grain, f.gk, f.population, v.value, v.num = 0 AS none
-    FROM frame AS f JOIN rated AS v ON v.sid = f.rate_sid AND v.wid = f.wid AND v.basis = 'current' AND v.grain = 'insurer'
-    JOIN insurer AS i ON i.rep = v.gk AND (f.grain = 'bureau' OR f.gk = i.type)
+    SELECT f.rate_sid, f.wid, f.gid, f.population, v.value, v.num = 0 AS none
+    FROM frame AS f JOIN rated AS v ON v.sid = f.rate_sid AND v.wid = f.wid AND v.basis = 'current' AND v.grain = 1
+    JOIN member AS i ON i.own = v.gid AND i.gid = f.gid
     WHERE v.value IS NOT NULL
 ),
 used AS (
-    SELECT *, row_number() OVER w AS p, count(*) OVER (PARTITION BY rate_sid, wid, grain, gk, population) AS n
+    SELECT *, row_number() OVER w AS p, count(*) OVER (PARTITION BY rate_sid, wid, gid, population) AS n
     FROM seen WHERE population = 'incl_zero' OR NOT none
-    WINDOW w AS (PARTITION BY rate_sid, wid, grain, gk, population ORDER BY value)
+    WINDOW w AS (PARTITION BY rate_sid, wid, gid, population ORDER BY value)
 ),
 middle AS (
-    SELECT rate_sid, wid, grain, gk, population, any_value(n) AS n,
+    SELECT rate_sid, wid, gid, population, any_value(n) AS n,
         ratio(sum(value) FILTER (p IN ((n + 1) // 2, n // 2 + 1)) * CASE WHEN any_value(n) % 2 = 1 THEN 2 ELSE 1 END, 2, 1) AS value
     FROM used GROUP BY ALL
 ),
 zeros AS (
-    SELECT rate_sid, wid, grain, gk, count(*) FILTER (none) AS n FROM seen WHERE population = 'incl_zero' GROUP BY ALL
+    SELECT rate_sid, wid, gid, count(*) FILTER (none) AS n FROM seen WHERE population = 'incl_zero' GROUP BY ALL
 )
-SELECT f.sid, f.kpi_id, 'current', f.wid, f.grain, f.gk, f.dim, f.name || '.' || f.population,
+SELECT f.sid, f.kpi_id, 'current', f.wid, f.gid, f.dim, f.name || '.' || f.population,
     coalesce(z.n, 0), coalesce(q.n, 0), q.value, f.unit, NULL, NULL, coalesce(q.n, 0), false, false, coalesce(q.n, 0) = 0, false, false, false,
-    false
+    f.partial
 FROM frame AS f
-LEFT JOIN middle AS q USING (rate_sid, wid, grain, gk, population)
-LEFT JOIN zeros AS z USING (rate_sid, wid, grain, gk);
+LEFT JOIN middle AS q USING (rate_sid, wid, gid, population)
+LEFT JOIN zeros AS z USING (rate_sid, wid, gid);
 
 -- Median of days to decide.
 INSERT INTO value_of
 WITH taken AS (
-    SELECT rep, w.wid, w.ptype, days, count(*) AS n FROM complaint AS c JOIN wm AS w ON w.month = c.decided
-    WHERE days IS NOT NULL GROUP BY ALL
+    SELECT rep, w.wid, days, count(*) AS n FROM complaint AS c JOIN wm AS w ON w.month = c.decided WHERE days IS NOT NULL GROUP BY ALL
 ),
 grouped AS (
-    SELECT k.sid, t.wid, g.grain, CASE g.grain WHEN 'insurer' THEN t.rep WHEN 'insurer_type' THEN i.type WHEN 'peer_group' THEN i.peer_group
-            ELSE 'bureau' END AS gk, t.days, sum(t.n) AS n
-    FROM series AS k JOIN taken AS t ON list_contains(k.ptypes, t.ptype)
-    JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.grain = 'insurer' AND s.wid = t.wid AND s.gk = t.rep
-    JOIN insurer AS i ON i.rep = t.rep
-    JOIN (VALUES ('insurer'), ('insurer_type'), ('peer_group'), ('bureau')) AS g(grain) ON list_contains(k.grains, g.grain)
-    WHERE k.kind = 'case_median' AND (g.grain = 'insurer' OR s.n_complete = 1)
+    SELECT k.sid, t.wid, g.gid, t.days, sum(t.n) AS n
+    FROM series AS k JOIN series_window AS w USING (sid) JOIN taken AS t ON t.wid = w.wid
+    JOIN member AS g ON g.rep = t.rep
+    JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = t.wid AND s.gid = g.own
+    SEMI JOIN series_grain AS x ON x.sid = k.sid AND x.grain = g.grain
+    WHERE k.kind = 'case_median' AND (g.grain = 1 OR s.n_complete = 1)
     GROUP BY ALL
 ),
 running AS (
-    SELECT *, sum(n) OVER (PARTITION BY sid, wid, grain, gk ORDER BY days) AS upto,
-        sum(n) OVER (PARTITION BY sid, wid, grain, gk) AS total
+    SELECT *, sum(n) OVER (PARTITION BY sid, wid, gid ORDER BY days) AS upto, sum(n) OVER (PARTITION BY sid, wid, gid) AS total
     FROM grouped
 ),
 middle AS (
-    SELECT sid, wid, grain, gk, any_value(total) AS total,
+    SELECT sid, wid, gid, any_value(total) AS total,
         min(days) FILTER (upto >= (total + 1) // 2) + min(days) FILTER (upto >= total // 2 + 1) AS two
     FROM running GROUP BY ALL
 )
-SELECT k.sid, k.kpi_id, 'current', q.wid, q.grain, q.gk, k.dim, k.val, NULL, CASE WHEN s.n_complete > 0 THEN q.total END,
-    CASE WHEN s.n_complete > 0 THEN ratio(q.two, 2, 1) END, k.unit, NULL, NULL, s.n_complete, s.n_complete = 0, false, false, false, false,
-    false, s.n_complete > 0 AND s.n_complete < s.n_scope
-FROM middle AS q JOIN series AS k USING (sid)
-JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = q.wid AND s.grain = q.grain AND s.gk = q.gk;
+SELECT k.sid, k.kpi_id, 'current', s.wid, s.gid, k.dim, k.val, NULL, CASE WHEN s.n_complete > 0 THEN coalesce(q.total, 0) END,
+    CASE WHEN s.n_complete > 0 THEN ratio(q.two, 2, 1) END, k.unit, NULL, NULL, s.n_complete, s.n_complete = 0, false,
+    s.n_complete > 0 AND q.total IS NULL, false, false, false, s.n_complete > 0 AND s.n_complete < s.n_scope
+FROM series AS k JOIN series_window AS w USING (sid) JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = w.wid
+SEMI JOIN series_grain AS x ON x.sid = k.sid AND x.grain = s.grain
+LEFT JOIN middle AS q ON q.sid = k.sid AND q.wid = s.wid AND q.gid = s.gid
+WHERE k.kind = 'case_median';
 
 CREATE TABLE kpi_values AS
 WITH candidate AS (
-    SELECT v.*, v.grain = 'insurer' AND v.value IS NOT NULL AND NOT v.small AS ranked, i.type, i.peer_group AS pg
-    FROM value_of AS v JOIN series AS k USING (sid) LEFT JOIN insurer AS i ON v.grain = 'insurer' AND i.rep = v.gk
+    SELECT v.*, g.grain, g.gk, g.grain = 1 AND v.value IS NOT NULL AND NOT v.small AS ranked, i.type, i.peer_group AS pg
+    FROM value_of AS v JOIN series AS k USING (sid) JOIN grp AS g USING (gid)
+    LEFT JOIN insurer AS i ON g.grain = 1 AND i.rep = g.gk
     WHERE v.basis = 'current' OR k.kind = 'growth'
-)
-SELECT c.kpi_id, win.ptype AS period_type, win.period, c.grain, CASE WHEN c.grain = 'insurer' THEN c.gk END AS org_code,
-    CASE c.grain WHEN 'insurer' THEN pg WHEN 'peer_group' THEN c.gk END AS peer_group,
-    CASE c.grain WHEN 'insurer' THEN type WHEN 'insurer_type' THEN c.gk END AS insurer_type,
-    c.dim AS dimension, c.val AS dimension_value, c.num::DECIMAL(38, 6) AS numerator, c.den::DECIMAL(38, 6) AS denominator, c.value,
+),
+placed AS (
+    SELECT sid, basis, wid, gid, val, ranked, rank() OVER (PARTITION BY sid, wid, basis, val, type ORDER BY value DESC)::INT AS rank
+    FROM candidate WHERE ranked
+),
+sets AS (SELECT sid, basis, wid, val, type, count(*) AS n FROM candidate WHERE ranked GROUP BY ALL)
+SELECT c.kpi_id, win.ptype AS period_type, win.period,
+    CASE c.grain WHEN 1 THEN 'insurer' WHEN 2 THEN 'insurer_type' WHEN 3 THEN 'peer_group' ELSE 'bureau' END AS grain,
+    CASE WHEN c.grain = 1 THEN c.gk END AS org_code, CASE c.grain WHEN 1 THEN pg WHEN 3 THEN c.gk END AS peer_group,
+    CASE c.grain WHEN 1 THEN c.type WHEN 2 THEN c.gk END AS insurer_type,
+    c.dim AS dimension, c.val AS dimension_value, c.num AS numerator, c.den AS denominator, c.value,
     c.unit, c.base AS base_value, c.base_period, c.basis,
-    coalesce(nullif(concat_ws('|', CASE WHEN missing THEN 'MISSING' END, CASE WHEN no_base THEN 'NO_BASE' END,
+    CASE WHEN missing THEN 'MISSING' ELSE coalesce(nullif(concat_ws('|', CASE WHEN no_base THEN 'NO_BASE' END,
         CASE WHEN zero_den THEN 'ZERO_DEN' END, CASE WHEN small THEN 'SMALL_BASE' END, CASE WHEN immature THEN 'IMMATURE' END,
-        CASE WHEN broken THEN 'BREAK' END, CASE WHEN partial THEN 'PARTIAL' END), ''), 'OK') AS status,
-    CASE WHEN ranked THEN rank() OVER (
-        PARTITION BY c.kpi_id, c.wid, c.basis, c.dim, c.val, c.grain, type, ranked ORDER BY c.value DESC)::INT END AS rank,
-    CASE WHEN c.grain = 'insurer' THEN nullif(count(*) FILTER (ranked) OVER (
-        PARTITION BY c.kpi_id, c.wid, c.basis, c.dim, c.val, c.grain, type), 0) ELSE c.n END::INT AS n_institutions
-FROM candidate AS c JOIN win USING (wid);
+        CASE WHEN broken THEN 'BREAK' END, CASE WHEN partial THEN 'PARTIAL' END), ''), 'OK') END AS status,
+    p.rank, CASE WHEN c.grain = 1 THEN sets.n ELSE c.n END::INT AS n_institutions
+FROM candidate AS c JOIN win USING (wid)
+LEFT JOIN placed AS p ON p.sid = c.sid AND p.basis = c.basis AND p.wid = c.wid AND p.gid = c.gid AND p.val = c.val
+LEFT JOIN sets ON sets.sid = c.sid AND sets.basis = c.basis AND sets.wid = c.wid AND sets.val = c.val AND sets.type = c.type;
+
 
 CREATE TABLE kpi_peer_statistics AS
 WITH placed AS (

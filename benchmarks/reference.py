@@ -212,6 +212,7 @@ class Filing:
     refused: bool = False
     totals: dict[str, str] = field(default_factory=dict)
     table: pa.Table | None = None
+    sound: dict[str, pa.Array] = field(default_factory=dict)
 
 
 def _inbox(folder: Path) -> Iterator[tuple[Path, Path | None]]:
@@ -328,7 +329,7 @@ def _read(filing: Filing, form: Form) -> None:
     if (fields["kind"] == "NIL") == (filing.rows > 0) and fields["kind"] in ("NIL", "ORIGINAL", "RESUBMIT"):
         filing.broken.add("ENV-S05")
     if filing.broken:
-        filing.table = None
+        filing.table, filing.sound = None, {}
 
 
 def _read_text(filing: Filing, form: Form, data: bytes) -> None:
@@ -490,6 +491,81 @@ def _keep(filing: Filing, form: Form, table: pa.Table, rows: pa.Array) -> None:
     filing.table = table.append_column("r", rows).append_column(
         "no", pa.array([filing.number] * table.num_rows, pa.uint16())
     )
+    if table.num_rows:
+        for position, column in enumerate(form.columns):
+            typed = _sound(table.column(position).combine_chunks(), column)
+            if typed is not None:
+                filing.sound[column.name] = typed
+
+
+# ------------------------------------------------------------------------- columns in which nothing is wrong
+
+_HEX = b"0123456789abcdefABCDEF"
+#: Bytes that no damage of a text begins or ends with: printable ASCII without blank and apostrophe.
+_PLAIN = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("'"))
+
+
+def _sound(cells: pa.Array, column: Column) -> pa.Array | None:
+    """The column of one file in its type if every cell is canonical, else None: then SQL looks at each cell.
+
+    Columns of few values are judged by their dictionary, text and hashes by the bytes that occur in them.
+    """
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.chunk(0)
+    try:
+        if pa.types.is_dictionary(cells.type):
+            typed = _sound_values(cells.dictionary, column)
+            return None if typed is None else pa.DictionaryArray.from_arrays(cells.indices, typed)
+        if column.kind == "timestamp":
+            return cells.cast(pa.timestamp("us")) if _all_long(cells, (10, 16, 19)) else None
+        if column.kind == "decimal":
+            fits = f"^-?[0-9]{{1,{column.precision - column.scale}}}(\\.[0-9]{{1,{column.scale}}})?$"
+            fitting = pc.all(pc.match_substring_regex(cells, fits), min_count=0).as_py()
+            return cells.cast(pa.decimal128(column.precision, column.scale)) if fitting else None
+    except pa.ArrowInvalid:
+        return None
+    if column.kind == "hash":
+        return cells if _all_long(cells, (column.length,)) and not _bytes(cells).translate(None, _HEX) else None
+    return None if _may_be_damaged(cells) else cells
+
+
+def _may_be_damaged(cells: pa.Array) -> bool:
+    """Whether some text begins or ends with a blank or begins with an apostrophe; mostly told by the bytes alone."""
+    if not _bytes(cells).translate(None, _PLAIN):
+        return False
+    return bool(pc.any(pc.match_substring_regex(cells, r"^['\s\x{3000}\x{a0}]|[\s\x{3000}\x{a0}]$"), min_count=0).as_py())
+
+
+def _sound_values(values: pa.Array, column: Column) -> pa.Array | None:
+    """Distinct values in the column's type, None if one of them is not canonical."""
+    if column.kind in ("enum", "boolean"):
+        allowed = set(column.values) if column.kind == "enum" else {"Y", "N"}
+        if not set(values.to_pylist()) <= allowed:
+            return None
+        return values if column.kind == "enum" else pc.equal(values, "Y")
+    if column.kind == "text":
+        return None if _may_be_damaged(values) else values
+    pattern = {"date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "integer": "^-?[0-9]{1,18}$"}.get(
+        column.kind, f"^[0-9A-Z]{{{column.length}}}$"
+    )
+    if not pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py():
+        return None
+    target = {"date": pa.date32(), "integer": pa.int64()}.get(column.kind)
+    return values.cast(target) if target else values
+
+
+def _all_long(cells: pa.Array, lengths: tuple[int, ...]) -> bool:
+    found = pc.value_counts(pc.binary_length(cells)).field("values").to_pylist()
+    return all(length is None or length in lengths for length in found)
+
+
+def _bytes(cells: pa.Array) -> bytes:
+    """All text of an array in one piece."""
+    offsets = cells.buffers()[1]
+    if offsets is None or cells.buffers()[2] is None or not len(cells):
+        return b""
+    ends = memoryview(offsets).cast("i")
+    return cells.buffers()[2][ends[cells.offset] : ends[cells.offset + len(cells)]].to_pybytes()
 
 
 # ------------------------------------------------------------------------------------- one pass over a form
@@ -607,44 +683,6 @@ def _quoted(values: Iterable[str]) -> str:
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
-def _judged_by_values(text: pa.Table, form: Form) -> tuple[pa.Table, set[str]]:
-    """Columns of few values, all of them as they should be, typed through their dictionary; and which columns these are.
-
-    Their cells need no further look: only the columns left as text are cast and suspected cell by cell.
-    """
-    clean: set[str] = set()
-    for position, column in enumerate(form.columns):
-        if column.kind not in _DICTIONARY_KINDS or not text.num_rows:
-            continue
-        cells = text.column(position).unify_dictionaries()
-        typed = _typed_values(cells.chunk(0).dictionary, column)
-        if typed is None:
-            continue
-        clean.add(column.name)
-        chunks = [pa.DictionaryArray.from_arrays(chunk.indices, typed) for chunk in cells.chunks]
-        text = text.set_column(position, column.name, pa.chunked_array(chunks))
-    return text, clean
-
-
-def _typed_values(values: pa.Array, column: Column) -> pa.Array | None:
-    """The distinct values of a column in its type, None if one of them is not as it should be."""
-    if column.kind == "enum":
-        return values if set(values.to_pylist()) <= set(column.values) else None
-    if column.kind == "boolean":
-        return pc.equal(values, "Y") if set(values.to_pylist()) <= {"Y", "N"} else None
-    pattern = {"date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "integer": "^-?[0-9]{1,18}$"}.get(
-        column.kind, f"^[0-9A-Z]{{{column.length}}}$"
-    )
-    if not pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py():
-        return None
-    if column.kind == "code":
-        return values
-    try:
-        return values.cast(pa.date32() if column.kind == "date" else pa.int64())
-    except pa.ArrowInvalid:
-        return None
-
-
 def _typed(column: Column, clean: set[str]) -> str:
     """Text as the column's type, NULL where it is not exactly that; enums stay text until they are stored."""
     text = f"s.{column.name}"
@@ -691,16 +729,10 @@ def _checks(form: Form, clean: set[str]) -> list[Check]:
         if c.kind == "integer" and c.non_negative:
             checks.append(Check("GEN-I03", c.name, "E", f"{c.name} < 0"))
         if c.kind == "decimal":
-            below = f" OR {c.name} < 0" if c.non_negative else ""
-            checks.append(
-                Check(
-                    "GEN-I03",
-                    c.name,
-                    "E",
-                    f"abs({c.name}) >= 1000000000000{below} OR ({c.name} IS NULL AND {c.name}_ IS NOT NULL "
-                    f"AND regexp_full_match({c.name}_, '-?[0-9]+\\.[0-9]+|-?[0-9]{{13,}}'))",
-                )
-            )
+            too_large = f"abs({c.name}) >= 1000000000000" + (f" OR {c.name} < 0" if c.non_negative else "")
+            too_fine = f"{c.name}_ IS NOT NULL AND regexp_full_match({c.name}_, '-?[0-9]+\\.[0-9]+|-?[0-9]{{13,}}')"
+            unread = "" if c.name in clean else f" OR ({c.name} IS NULL AND {too_fine})"
+            checks.append(Check("GEN-I03", c.name, "E", f"{too_large}{unread}"))
         if c.kind == "text" and c.name != "period":
             checks.append(Check("GEN-I04", c.name, "E", f"regexp_matches({c.name}_, '{_PERSON}')"))
     checks += [Check(rule, column, severity, sql) for rule, column, severity, sql in ROW_RULES[form.code]]
@@ -711,10 +743,10 @@ def _gen_i01(form: Form, column: Column, clean: set[str]) -> str:
     """Filled where required; of its type, length, range and list."""
     text, value = f"{column.name}_", column.name
     unfit = f"{value} IS NULL"
-    if column.name in clean:
-        unfit = "false"
-    elif column.kind == "text":
+    if column.kind == "text":
         unfit = f"length({text}) > {column.length}"
+    elif column.name in clean:
+        unfit = "false"
     elif column.kind in ("date", "timestamp"):
         unfit = f"{value} IS NULL AND NOT {_day_shaped(column)}"
     elif column.kind == "decimal":
@@ -754,7 +786,7 @@ def _marking(form: Form, clean: set[str], *, suspects: bool) -> str:
             terms.append("CASE WHEN period_ <> per THEN 1152921504606846976::UBIGINT ELSE 0 END")
             terms.append("CASE WHEN reporter_code_ <> rep THEN 2305843009213693952::UBIGINT ELSE 0 END")
             if suspects:
-                odd = " OR ".join(_suspect(column) for column in form.columns if column.name not in clean)
+                odd = " OR ".join(_suspect(column) for column in form.columns if column.name not in clean) or "false"
                 terms.append(f"CASE WHEN {odd} THEN 9223372036854775808::UBIGINT ELSE 0 END")
         words.append(f"{' | '.join(terms)} AS w{word}")
     day = _CALENDARS.get(form.code)
@@ -830,44 +862,65 @@ def _load(con: duckdb.DuckDBPyConnection, form: Form, filings: Sequence[Filing])
     for column in form.columns:
         if column.kind == "enum":
             con.execute(f"CREATE TYPE e_{form.table}_{column.name} AS ENUM ({_quoted(column.values)})")
-    tables = [filing.table for filing in filings if filing.table is not None and filing.rows]
-    for filing in filings:
-        filing.table = None
-    if not tables:
-        schema = [(c.name, pa.string()) for c in form.columns] + [("r", pa.uint32()), ("no", pa.uint16())]
-        tables = [pa.schema(schema).empty_table()]
-    text = pa.concat_tables(tables)
-    typed, clean = _judged_by_values(text, form)
-    con.register("raw", typed)
-    con.execute(f"CREATE TABLE {form.table} AS {_marking(form, clean, suspects=True)}")
+    filled = [filing for filing in filings if filing.table is not None and filing.rows]
+    names = {column.name for column in form.columns}
+    sound = [filing for filing in filled if filing.sound.keys() == names]
+    rest = [filing for filing in filled if filing.sound.keys() != names]
+    clean = set.intersection(*(set(filing.sound) for filing in rest)) if rest else names
+    made = f"CREATE TABLE {form.table} AS"
+    for files, own in ((sound, names), (rest, clean)) if filled else (([], set[str]()),):
+        if files or not filled:
+            con.register("raw", _joined(files, form, own))
+            con.execute(f"{made} {_marking(form, own, suspects=True)}")
+            con.unregister("raw")
+            made = f"INSERT INTO {form.table}"
     odd = con.execute(f"SELECT no, r FROM {form.table} WHERE w0 >= 9223372036854775808").to_arrow_table()
     if odd.num_rows:
-        names = [column.name for column in form.columns]
-        con.unregister("raw")
-        con.register("raw", text.filter(pc.is_in(_place(text), _place(odd))))
-        con.execute("CREATE OR REPLACE TEMP TABLE filed AS SELECT * FROM raw")
-        con.unregister("raw")
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE raw AS SELECT no, r, "
-            f"{', '.join(f'{_repair(c)} AS {c.name}' for c in form.columns)} FROM filed"
-        )
-        con.execute(f"DELETE FROM {form.table} WHERE w0 >= 9223372036854775808")
-        con.execute(f"INSERT INTO {form.table} {_marking(form, set(), suspects=False)}")
-        changed = ", ".join(f"CASE WHEN a.{n} <> z.{n} THEN '{n}' END" for n in names)
-        con.execute(
-            f"""INSERT INTO hit SELECT no, 'GEN-I05', r, unnest(list_filter([{changed}], lambda c: c IS NOT NULL))
-            FROM filed AS a JOIN raw AS z USING (no, r)"""
-        )
-        con.execute("DROP TABLE raw")
-    else:
-        con.unregister("raw")
+        _repair_rows(con, form, _joined(rest, form, set()), odd)
+    count = sum(filing.rows for filing in filled)
+    for filing in filings:
+        filing.table, filing.sound = None, {}
     any_bit = " OR ".join(f"w{word} & 1152921504606846975 <> 0" for word in range(_words(checks)))
     picked = " WHEN ".join(f"{word} THEN w{word}" for word in range(_words(checks)))
     con.execute(
         f"""INSERT INTO hit SELECT t.no, c.rule, t.r, c.col FROM (SELECT * FROM {form.table} WHERE {any_bit}) AS t
         JOIN checks AS c ON c.form = '{form.code}' AND CASE c.word WHEN {picked} END & c.mask <> 0"""
     )
-    return int(text.num_rows)
+    return count
+
+
+def _joined(filings: Sequence[Filing], form: Form, clean: set[str]) -> pa.Table:
+    """Rows of some files in one table: columns in `clean` in their type, the others as text."""
+    tables = []
+    for filing in filings:
+        assert filing.table is not None  # noqa: S101 - the caller picked files that were read
+        arrays = [filing.sound[c.name] if c.name in clean else filing.table[c.name] for c in form.columns]
+        tables.append(
+            pa.table([*arrays, filing.table["r"], filing.table["no"]], names=[*(c.name for c in form.columns), "r", "no"])
+        )
+    if not tables:
+        schema = [(c.name, _arrow_type(c)) for c in form.columns] + [("r", pa.uint32()), ("no", pa.uint16())]
+        return pa.schema(schema).empty_table()
+    return pa.concat_tables(tables)
+
+
+def _repair_rows(con: duckdb.DuckDBPyConnection, form: Form, text: pa.Table, odd: pa.Table) -> None:
+    """Put damaged cells right, tell each (GEN-I05), and check their rows again."""
+    con.register("raw", text.filter(pc.is_in(_place(text), _place(odd))))
+    con.execute("CREATE OR REPLACE TEMP TABLE filed AS SELECT * FROM raw")
+    con.unregister("raw")
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE raw AS SELECT no, r, "
+        f"{', '.join(f'{_repair(c)} AS {c.name}' for c in form.columns)} FROM filed"
+    )
+    con.execute(f"DELETE FROM {form.table} WHERE w0 >= 9223372036854775808")
+    con.execute(f"INSERT INTO {form.table} {_marking(form, set(), suspects=False)}")
+    changed = ", ".join(f"CASE WHEN a.{c.name} <> z.{c.name} THEN '{c.name}' END" for c in form.columns)
+    con.execute(
+        f"""INSERT INTO hit SELECT no, 'GEN-I05', r, unnest(list_filter([{changed}], lambda c: c IS NOT NULL))
+        FROM filed AS a JOIN raw AS z USING (no, r)"""
+    )
+    con.execute("DROP TABLE raw")
 
 
 def _place(rows: pa.Table) -> pa.ChunkedArray:

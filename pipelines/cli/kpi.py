@@ -19,8 +19,8 @@ _BASES = ("current", "comparable", "published")
 
 _COLUMNS = [
     Column("kpi_id", "指标\nKPI", wrap=False),
-    Column("name_zh", "名称\nname"),
-    Column("name_en", "英文名称\nEnglish name"),
+    Column("name_zh", "名称\nname", wrap=False, once=True),
+    Column("name_en", "英文名称\nEnglish name", once=True),
     Column("period_type", "周期 type", in_table=False),
     Column("period", "期间\nperiod", wrap=False),
     Column("grain", "口径 grain", in_table=False),

@@ -48,6 +48,8 @@ class Column:
     in_table: bool = True
     """False for columns that only programs need."""
     wrap: bool = True
+    once: bool = False
+    """People see the value only where it differs from the row above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,19 @@ def _emit_rich(table: Table) -> None:
     drawn = RichTable(title=table.title, caption=table.caption, box=box.SIMPLE_HEAD, title_justify="left")
     columns = [column for column in table.columns if column.in_table]
     for column in columns:
-        drawn.add_column(column.header, justify=column.justify, no_wrap=not column.wrap)
+        # Chinese has no spaces to break at: without folding, rich would cut a sentence off.
+        drawn.add_column(
+            column.header,
+            justify=column.justify,
+            no_wrap=not column.wrap,
+            overflow="fold" if column.wrap else "ellipsis",
+        )
+    above: dict[str, object] = {}
     for row in table.rows:
-        texts = [shown(row.get(column.key)) for column in columns]
+        texts = [
+            "" if column.once and above.get(column.key) == row.get(column.key) else shown(row.get(column.key))
+            for column in columns
+        ]
+        above = row
         drawn.add_row(*(Text(text, style=table.styles.get(text.split(" ")[0], "")) for text in texts))
     stdout_console().print(drawn)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.errors import OperatorError
-from pipelines.cli.output import Column, FormatOption, OutputFormat, Table, emit
+from pipelines.cli.output import Column, FormatOption, OutputFormat, Table, emit, stderr_console
 from pipelines.cli.release import ReleaseReader, open_release
 
 MARKS = {
@@ -54,7 +54,9 @@ def status(
         )
     if only:
         obligations = _narrowed(obligations, only)
-    if output is OutputFormat.TABLE:
+    if output is OutputFormat.TABLE and not obligations:
+        stderr_console().print(f"没有 nobody: no obligation of {chosen} is {only}.")
+    elif output is OutputFormat.TABLE:
         emit(_board(obligations, f"报送情况 Filings for {chosen}, release {name}"), output)
         _print_summary(obligations)
     else:
@@ -78,7 +80,8 @@ def _obligations(release: ReleaseReader, period: str) -> list[dict[str, object]]
     parsed = Period.parse(period)
     labels = [parsed.label] + ([parsed.within("quarter").label] if parsed.kind == "month" else [])
     return release.rows(
-        "SELECT o.form, o.period, o.reporter_code, coalesce(r.alias, o.reporter_code) AS alias, "
+        "SELECT o.form, o.period, o.reporter_code, "
+        "coalesce(r.alias, CASE WHEN starts_with(o.form, 'R') THEN '监管分局' ELSE o.reporter_code END) AS alias, "
         "r.insurer_type, o.due_date, o.status, o.submission_id, o.filed_at, o.days_late "
         "FROM filing.obligations AS o LEFT JOIN registry.reporters AS r ON r.org_code = o.reporter_code "
         f"WHERE o.period IN ({', '.join('?' * len(labels))}) "

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,9 @@ _CLOSING_HOUR = time(17, 0)
 _RESUBMITTED_AFTER = 4
 _RESTATED_ROWS = 2
 _EARLY_HOUR = 9
+_FIRST_DAY = date(2022, 1, 1)
+_LONGEST_LIMIT = timedelta(days=130)
+"""Calendar that must follow the last month: deadlines, and the working days a slow problem case takes."""
 
 
 class SampleError(Exception):
@@ -109,6 +112,7 @@ def generate(
         if start.kind != "month":
             raise PeriodError(f"{first_month!r} is a {start.kind}; needed: a month as 2024-01")
         days = WorkingDays()
+        _check_calendar(covered, days)
         institutions = registry.build(seed, insurers, covered, days, rows_per_month("F06", scale))
     except ValueError as error:
         raise SampleError(str(error)) from error
@@ -127,6 +131,16 @@ def _check_arguments(*, months: int, seed: int) -> None:
         raise SampleError(f"months is {months}; needed: 1 to {MAX_MONTHS}")
     if seed < 0:
         raise SampleError(f"seed is {seed}; needed: a whole number from 0")
+
+
+def _check_calendar(months: Sequence[Period], days: WorkingDays) -> None:
+    """Refuse months whose limits or reasons the frozen calendar and code lists do not cover."""
+    last = days.calendar.last_day
+    if months[0].start < _FIRST_DAY or months[-1].end + _LONGEST_LIMIT > last:
+        raise SampleError(
+            f"the months run from {months[0].label} to {months[-1].label}; needed: from {_FIRST_DAY:%Y-%m} (complaint "
+            f"reasons of that year are used) to {last - _LONGEST_LIMIT:%Y-%m} (working days are known up to {last})"
+        )
 
 
 def _folders(out: Path) -> tuple[Path, Path]:

@@ -163,10 +163,11 @@ class Desk:
         last = self.last_signer(form, period, owing)
         found: list[Filing] = []
         for one in owing:
-            signed = signatures[one.index]
+            filing = self.new(form, period, one.index, signatures[one.index], rows=rows_of.get(one.index, 0))
             if one.index == last:
-                signed = self.closing(defects=defects)
-            found.append(self.new(form, period, one.index, signed, rows=rows_of.get(one.index, 0)))
+                # Nothing else may happen to it: the calendar of obligations ends with its signature.
+                filing.signed_at, filing.incident = self.closing(defects=defects), "signs_last"
+            found.append(filing)
         return found
 
     def new(

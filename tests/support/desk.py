@@ -104,25 +104,29 @@ class Desk:
         body = csv_text(form, rows).encode(encoding) if data is None else data
         submission_id = envelope.get("submission_id") or f"{form}-{period}-{reporter}-{sequence:03d}"
         previous = f"{form}-{period}-{reporter}-{sequence - 1:03d}" if sequence > 1 else None
-        fields: dict[str, Any] = {
-            "submission_id": submission_id,
-            "form": form,
-            "version": "1.0.0",
-            "reporter": reporter,
-            "period": period,
-            "kind": "RESUBMIT" if sequence > 1 else ("ORIGINAL" if rows else "NIL"),
-            "sequence_no": sequence,
-            "supersedes": previous,
-            "reason_code": "数据更正" if previous else None,
-            "state": "SUBMITTED",
-            "row_count": len(rows),
-            "control_totals": {},
-            "sha256": hashlib.sha256(body).hexdigest(),
-            "prepared_by": "填报01",
-            "reviewed_by": "复核02",
-            "approved_by": "批准03",
-            "signed_at": f"2024-04-0{min(sequence + 4, 9)}T10:00:00",
-        } | envelope | dict(declared or {})
+        fields: dict[str, Any] = (
+            {
+                "submission_id": submission_id,
+                "form": form,
+                "version": "1.0.0",
+                "reporter": reporter,
+                "period": period,
+                "kind": "RESUBMIT" if sequence > 1 else ("ORIGINAL" if rows else "NIL"),
+                "sequence_no": sequence,
+                "supersedes": previous,
+                "reason_code": "数据更正" if previous else None,
+                "state": "SUBMITTED",
+                "row_count": len(rows),
+                "control_totals": {},
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "prepared_by": "填报01",
+                "reviewed_by": "复核02",
+                "approved_by": "批准03",
+                "signed_at": f"2024-04-0{min(sequence + 4, 9)}T10:00:00",
+            }
+            | envelope
+            | dict(declared or {})
+        )
         path = self.inbox / (name or f"{submission_id}.csv")
         path.write_bytes(body)
         path.with_name(path.name + ".json").write_text(

@@ -110,6 +110,7 @@ def test_status_lists_obligations_for_programs(xiaobao: Xiaobao) -> None:
 def test_status_can_be_narrowed_to_those_who_miss_something(xiaobao: Xiaobao) -> None:
     found = rows(xiaobao("status", "--only", "missing", "--format", "json"))
     assert {row["alias"] for row in found} == {"乙人寿"}
+    assert "nobody" in xiaobao("status", "--only", "pending").stderr
     assert isinstance(xiaobao("status", "--only", "lost").exception, OperatorError)
 
 
@@ -137,6 +138,17 @@ def test_receipt_has_the_verdict_every_finding_its_place_and_the_fix(xiaobao: Xi
     english = xiaobao("receipt", "F01-2025-03-00000000000011-001", "--lang", "en").stdout
     assert "wrong due date" in english
     assert "Sound rows are loaded" in english
+
+
+def test_a_narrow_terminal_folds_sentences_and_loses_none(
+    xiaobao: Xiaobao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = xiaobao("receipt", "F01-2025-03-00000000000011-001").stdout
+    findings = "".join(shown[shown.index("Findings") :].split())
+    assert "…" not in shown
+    for character in "应办结日与工作日历不符":
+        assert findings.count(character) >= 3
 
 
 def test_receipt_as_json_is_one_document(xiaobao: Xiaobao) -> None:

@@ -95,6 +95,11 @@ def test_every_dbt_test_is_a_check_exactly_once(defs: dg.Definitions, real_proje
     checks = [
         key.name for key in defs.resolve_asset_graph().asset_check_keys if key.asset_key.path != ["verdicts"]
     ]
+    lost = sorted(set(tests) - set(checks))
+    assert not lost, (
+        f"no check shows {lost}: a test that reads several models must name the one that shows it, "
+        "{{ config(meta={'dagster': {'ref': {'name': 'kpi_values'}}}) }}"
+    )
     assert sorted(checks) == sorted(tests)
 
 

@@ -1,0 +1,83 @@
+-- Errors if the catalogue names a measure, KPI, grain, window, class or policy that does not exist:
+-- a misspelt entry of a list would drop figures without a word.
+with described as (
+    select
+        kpi_id,
+        numerator_measure,
+        denominator_measure,
+        left_out_measure,
+        of_kpi,
+        grains,
+        period_types,
+        insurer_classes,
+        edge_policies
+    from {{ ref('kpi_catalogue') }}
+    union all
+    select
+        kpi_id,
+        numerator_measure,
+        denominator_measure,
+        null as left_out_measure,
+        kpi_id as of_kpi,
+        grains,
+        period_types,
+        null as insurer_classes,
+        null as edge_policies
+    from {{ ref('kpi_variants') }}
+),
+
+named as (
+    {% for kind, column in {
+        'measure': 'numerator_measure',
+        'measure ': 'denominator_measure',
+        'measure  ': 'left_out_measure',
+        'kpi': 'of_kpi',
+        'grain': 'grains',
+        'period_type': 'period_types',
+        'insurer_class': 'insurer_classes',
+        'edge_policy': 'edge_policies',
+    }.items() -%}
+        select
+            kpi_id,
+            '{{ kind | trim }}' as kind,
+            {{ split_rows(column) }} as entry
+        from described
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+known as (
+    select
+        'measure' as kind,
+        measure_id as entry
+    from {{ ref('measure_catalogue') }}
+    union all
+    select
+        'kpi' as kind,
+        kpi_id as entry
+    from {{ ref('kpi_catalogue') }}
+    {% for kind, entries in {
+        'grain': ['insurer', 'insurer_type', 'peer_group', 'bureau'],
+        'period_type': ['month', 'quarter', 'half_year', 'year', 'ytd'],
+        'insurer_class': ['P', 'L', 'H', 'A', 'M'],
+        'edge_policy': ['E1', 'E2', 'E3', 'E4', 'E5', 'E6', 'E7', 'E8', 'E9', 'E10', 'E11', 'E12'],
+    }.items() -%}
+        {% for entry in entries -%}
+            union all
+            select
+                '{{ kind }}' as kind,
+                '{{ entry }}' as entry
+        {% endfor %}
+    {% endfor %}
+)
+
+select
+    named.kpi_id,
+    named.kind,
+    named.entry
+from named
+left join known
+    on
+        named.kind = known.kind
+        and named.entry = known.entry
+where known.entry is null

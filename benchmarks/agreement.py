@@ -20,10 +20,19 @@ WHERE form <> 'PUB' AND NOT starts_with(rule_code, 'ENV-') GROUP BY ALL
 """
 _REFERENCE = "SELECT id, rule, r::BIGINT AS r, col, count(*) AS n FROM reference.finding GROUP BY ALL"
 _KEYS = (
-    "kpi_id", "period_type", "period", "grain", "org_code", "peer_group", "insurer_type", "dimension", "dimension_value",
-    "basis",
+    "kpi_id", "period_type", "period", "grain", "org_code", "peer_group", "insurer_type", "dimension",
+    "dimension_value", "basis",
 )  # fmt: skip
-_VALUES = ("numerator", "denominator", "value", "base_value", "base_period", "status", "rank", "n_institutions")
+_VALUES = (
+    "numerator",
+    "denominator",
+    "value",
+    "base_value",
+    "base_period",
+    "status",
+    "rank",
+    "n_institutions",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +58,13 @@ def compare(release: Path, reference: Path) -> Agreement:
     con = duckdb.connect()
     con.execute(f"ATTACH '{release / 'warehouse.duckdb'}' AS pipeline (READ_ONLY)")
     con.execute(f"ATTACH '{reference}' AS reference (READ_ONLY)")
-    both = f"({_PIPELINE}) AS p FULL JOIN ({_REFERENCE}) AS q ON " + _same("p", "q", ("id", "rule", "r", "col"))
+    both = f"({_PIPELINE}) AS p FULL JOIN ({_REFERENCE}) AS q ON " + _same(
+        "p", "q", ("id", "rule", "r", "col")
+    )
     rules = dict(
         con.execute(
-            f"SELECT coalesce(p.rule, q.rule), count(*) FROM {both} WHERE p.n IS DISTINCT FROM q.n GROUP BY ALL ORDER BY ALL"
+            f"""SELECT coalesce(p.rule, q.rule), count(*) FROM {both} WHERE p.n IS DISTINCT FROM q.n
+            GROUP BY ALL ORDER BY ALL"""
         ).fetchall()
     )
     states = _count(

@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from resource import struct_rusage as _Usage
+from resource import struct_rusage
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 _EVERY_SECONDS = 0.05
 _MIB = 1 << 20
@@ -80,15 +80,23 @@ class _Watch:
             self.stage_started, self.stage_cpu, self.stage_peak = now, cpu, 0.0
 
 
-def measure(command: Sequence[str], environment: Mapping[str, str], folder: Path, stage_mark: str = "\0") -> Measured:
+def measure(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, stage_mark: str = "\0"
+) -> Measured:
     """Run a command and measure it; each line of its standard error that holds `stage_mark` ends a stage.
 
     Raises:
         MeasuredProcessError: the command failed.
     """
     started = time.perf_counter()
-    with subprocess.Popen(
-        command, env=dict(environment), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and programs
+        command,
+        env=dict(environment),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     ) as process:
         watch = _Watch(psutil.Process(process.pid), started, stage_started=started)
         said: list[str] = []
@@ -112,7 +120,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], folder: Path
     return Measured(Cost(wall, usage.ru_utime + usage.ru_stime, peak), tuple(watch.stages), "".join(printed))
 
 
-def _wait(pid: int, watch: _Watch) -> tuple[int, int, _Usage]:
+def _wait(pid: int, watch: _Watch) -> tuple[int, int, struct_rusage]:
     """Sample until the process ends; returns what the system counted for it and its children."""
     while True:
         found = os.wait4(pid, os.WNOHANG)

@@ -117,7 +117,9 @@ class Form:
 
 
 def _folded(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text) if not c.isspace() and c not in "\ufeff\u200b")
+    return "".join(
+        c for c in unicodedata.normalize("NFKC", text) if not c.isspace() and c not in "\ufeff\u200b"
+    )
 
 
 def _facts() -> dict[str, Form]:
@@ -140,7 +142,7 @@ def _form(document: Mapping[str, Any], own: Mapping[str, Any], lists: Mapping[st
     properties = document["schema"][0]["properties"]
     service = {item["property"]: item["value"] for item in document["slaProperties"]}
     columns = tuple(_column(item, lists) for item in properties)
-    headers = {}
+    headers: dict[str, str] = {}
     for item in properties:
         for text in (item["name"], item["businessName"], *(s["synonym"] for s in item.get("synonyms") or ())):
             headers.setdefault(_folded(text), item["name"])
@@ -272,7 +274,9 @@ def _judge_envelope(filing: Filing, forms: Mapping[str, Form]) -> None:
     filing.name = str(fields["submission_id"])
     try:
         fields["sequence_no"], fields["row_count"] = int(fields["sequence_no"]), int(fields["row_count"])
-        fields["signed_at"] = datetime.fromisoformat(str(fields["signed_at"])).replace(tzinfo=None, microsecond=0)
+        fields["signed_at"] = datetime.fromisoformat(str(fields["signed_at"])).replace(
+            tzinfo=None, microsecond=0
+        )
     except ValueError:
         broken.add("ENV-S01")
         return
@@ -358,7 +362,9 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
     if rest.strip():
         table = pacsv.read_csv(
             pa.BufferReader(rest),
-            read_options=pacsv.ReadOptions(use_threads=False, column_names=header, block_size=max(len(rest), 1 << 16)),
+            read_options=pacsv.ReadOptions(
+                use_threads=False, column_names=header, block_size=max(len(rest), 1 << 16)
+            ),
             parse_options=pacsv.ParseOptions(
                 newlines_in_values=b'"' in rest, ignore_empty_lines=False, invalid_row_handler=note
             ),
@@ -425,7 +431,9 @@ def _transcoded(table: pa.Table) -> pa.Table | None:
                 array = pa.DictionaryArray.from_arrays(array.indices, pa.array(texts, pa.string()))
             elif not pc.all(pc.string_is_ascii(array), min_count=0).as_py():
                 raws = array.cast(pa.binary()).to_pylist()
-                array = pa.array([None if raw is None else raw.decode("gb18030") for raw in raws], pa.string())
+                array = pa.array(
+                    [None if raw is None else raw.decode("gb18030") for raw in raws], pa.string()
+                )
             arrays.append(array)
     except UnicodeDecodeError:
         return None
@@ -440,18 +448,13 @@ def _read_workbook(filing: Filing, form: Form, data: bytes) -> None:
     index = int(filing.on_cover)
     try:
         sheet = fastexcel.read_excel(data).load_sheet(index, header_row=None, dtypes="string").to_arrow()
-        with zipfile.ZipFile(io.BytesIO(data)) as container, container.open(f"xl/worksheets/sheet{index + 1}.xml") as part:
+        with zipfile.ZipFile(io.BytesIO(data)) as container:
+            part = container.open(f"xl/worksheets/sheet{index + 1}.xml")
             match = re.search(rb'<dimension ref="[A-Z]+(\d+)', part.read(2000))
     except (fastexcel.FastExcelError, zipfile.BadZipFile, OSError, KeyError):
         return
     leading = int(match[1]) - 1 if match else 0
-    top = sheet.slice(0, _PREAMBLE + 1).to_pylist()
-    for above, record in enumerate(top, start=1):
-        names = [form.headers.get(_folded(cell), "") if cell else "" for cell in record.values()]
-        if sum(map(bool, names)) * 2 >= len(form.columns):
-            break
-    else:
-        return
+    above, names = _workbook_header(sheet, form)
     columns = {column.name: column for column in form.columns}
     named = [name for name in names if name]
     if set(named) != set(columns) or len(named) != len(columns):
@@ -464,6 +467,15 @@ def _read_workbook(filing: Filing, form: Form, data: bytes) -> None:
     _keep(filing, form, pa.table(arrays), rows)
 
 
+def _workbook_header(sheet: pa.RecordBatch, form: Form) -> tuple[int, list[str]]:
+    """How many rows there are down to the header, and the column name of each of its cells; none if there is none."""
+    for above, record in enumerate(sheet.slice(0, _PREAMBLE + 1).to_pylist(), start=1):
+        names = [form.headers.get(_folded(cell), "") if cell else "" for cell in record.values()]
+        if sum(map(bool, names)) * 2 >= len(form.columns):
+            return above, names
+    return 0, []
+
+
 def _cell_text(array: pa.Array, column: Column) -> pa.Array:
     """What a workbook's cell shows, where calamine spells it otherwise: midnights, flags, fractions."""
     if column.kind in ("date", "timestamp"):
@@ -471,9 +483,11 @@ def _cell_text(array: pa.Array, column: Column) -> pa.Array:
     elif column.kind == "boolean":
         array = pc.replace_substring(pc.replace_substring(array, "true", "Y"), "false", "N")
     elif column.kind in ("decimal", "integer"):
-        long = pc.fill_null(pc.match_substring_regex(array, r"^-?\d+\.\d{5,}$"), False)
+        long = pc.fill_null(pc.match_substring_regex(array, r"^-?\d+\.\d{5,}$"), fill_value=False)
         if pc.any(long).as_py():
-            spelled = pc.if_else(long, array, pa.scalar(None, pa.string())).cast(pa.float64()).cast(pa.string())
+            spelled = (
+                pc.if_else(long, array, pa.scalar(None, pa.string())).cast(pa.float64()).cast(pa.string())
+            )
             array = pc.if_else(long, spelled, array)
     array = pc.if_else(pc.equal(pc.utf8_trim_whitespace(array), ""), pa.scalar(None, pa.string()), array)
     return array.dictionary_encode() if _is_dictionary(column) else array
@@ -525,7 +539,9 @@ def _sound(cells: pa.Array, column: Column) -> pa.Array | None:
     except pa.ArrowInvalid:
         return None
     if column.kind == "hash":
-        return cells if _all_long(cells, (column.length,)) and not _bytes(cells).translate(None, _HEX) else None
+        return (
+            cells if _all_long(cells, (column.length,)) and not _bytes(cells).translate(None, _HEX) else None
+        )
     return None if _may_be_damaged(cells) else cells
 
 
@@ -533,7 +549,8 @@ def _may_be_damaged(cells: pa.Array) -> bool:
     """Whether some text begins or ends with a blank or begins with an apostrophe; mostly told by the bytes alone."""
     if not _bytes(cells).translate(None, _PLAIN):
         return False
-    return bool(pc.any(pc.match_substring_regex(cells, r"^['\s\x{3000}\x{a0}]|[\s\x{3000}\x{a0}]$"), min_count=0).as_py())
+    edged = pc.match_substring_regex(cells, r"^['\s\x{3000}\x{a0}]|[\s\x{3000}\x{a0}]$")
+    return bool(pc.any(edged, min_count=0).as_py())
 
 
 def _sound_values(values: pa.Array, column: Column) -> pa.Array | None:
@@ -565,13 +582,14 @@ def _bytes(cells: pa.Array) -> bytes:
     if offsets is None or cells.buffers()[2] is None or not len(cells):
         return b""
     ends = memoryview(offsets).cast("i")
-    return cells.buffers()[2][ends[cells.offset] : ends[cells.offset + len(cells)]].to_pybytes()
+    text: bytes = cells.buffers()[2][ends[cells.offset] : ends[cells.offset + len(cells)]].to_pybytes()
+    return text
 
 
 # ------------------------------------------------------------------------------------- one pass over a form
 
-#: Row rules by form: (rule, blamed column, severity, SQL that is true where it is broken). `x` is the typed column, `x_`
-#: its text; unknown breaks nothing. Working days come from the calendar joined as w (see `_CALENDARS`).
+#: Row rules by form: (rule, blamed column, severity, SQL that is true where it is broken). `x` is the typed column,
+#: `x_` the same as filed; unknown breaks nothing. Working days come from the calendar joined as w (`_CALENDARS`).
 ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "F01": (
         ("F01-I01", "reg_ref_no", "E", """source_channel IS NOT NULL AND CASE WHEN starts_with(source_channel_, 'REG_')
@@ -594,10 +612,10 @@ ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
                 OR surrender_diff_amount > settlement_amount
             ELSE settlement_type IS NOT NULL AND (settlement_amount_ IS NULL OR settlement_amount = 0) END"""),
         ("F01-I08", "line_code", "E", """line_code IS NOT NULL AND CASE
-            WHEN insurer_class_ = 'P' THEN line_code_ NOT IN ('机动车辆', '保证', '责任', '企财', '家财', '农业', '意外',
-                '短期健康', '退货运费', '财产险其他')
-            WHEN insurer_class_ IN ('L', 'H', 'A') THEN line_code_ NOT IN ('意外', '普通寿险', '分红', '万能', '投连', '疾病',
-                '医疗', '护理失能', '年金') END"""),
+            WHEN insurer_class_ = 'P' THEN line_code_ NOT IN ('机动车辆', '保证', '责任', '企财', '家财', '农业',
+                '意外', '短期健康', '退货运费', '财产险其他')
+            WHEN insurer_class_ IN ('L', 'H', 'A') THEN line_code_ NOT IN ('意外', '普通寿险', '分红', '万能',
+                '投连', '疾病', '医疗', '护理失能', '年金') END"""),
         ("F01-I09", "due_date", "W", "status_ = '处理中' AND due_date < pe"),
         ("F01-I10", "settlement_amount", "W",
             "outcome_ = '协商一致' AND decision_date = received_at::DATE AND settlement_amount > 0"),
@@ -613,7 +631,8 @@ ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "F03": (
         ("F03-I01", "refuse_reason", "E",
-            "(org_accepts = false AND refuse_reason_ IS NULL) OR (accept_status_ = '不予受理' AND result_ IS NOT NULL)"),
+            """(org_accepts = false AND refuse_reason_ IS NULL)
+            OR (accept_status_ = '不予受理' AND result_ IS NOT NULL)"""),
         ("F03-I02", "org_notified_date", "E", """apply_date > least(org_notified_date, end_date)
             OR org_notified_date > end_date OR agreement_date > least(end_date, fulfil_due_date)"""),
         ("F03-I03", "result", "E", """CASE WHEN result_ IN ('成功', '部分成功')
@@ -627,7 +646,8 @@ ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "F04": (
         ("F04-I01", "cooling_off_end", "E",
-            "delivery_date_ IS NOT NULL AND (cooling_off_end_ IS NULL OR cooling_off_end - delivery_date <> cooling_off_days)"),
+            """delivery_date_ IS NOT NULL
+            AND (cooling_off_end_ IS NULL OR cooling_off_end - delivery_date <> cooling_off_days)"""),
         ("F04-I02", "exempt_reason", "E", "must_call = (exempt_reason_ IS NOT NULL)"),
         # What is not asked counts against success; what cannot be read is unknown.
         ("F04-I03", "success", "E", """success <> (completed_at_ IS NOT NULL AND problem_id_ IS NULL
@@ -664,9 +684,7 @@ ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 #: Date whose working-day limits a form's rules need.
 _CALENDARS = {"F02": "inquiry_at::DATE", "F05": "found_date", "R01": "received_on"}
 
-_PERSON = (
-    r"(^|[^0-9])([1-9][0-9]{5}(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|1[3-9][0-9]{9})([^0-9]|$)"
-)
+_PERSON = r"(^|[^0-9])([1-9][0-9]{5}(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|1[3-9][0-9]{9})([^0-9]|$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -730,7 +748,9 @@ def _checks(form: Form, clean: set[str]) -> list[Check]:
             checks.append(Check("GEN-I03", c.name, "E", f"{c.name} < 0"))
         if c.kind == "decimal":
             too_large = f"abs({c.name}) >= 1000000000000" + (f" OR {c.name} < 0" if c.non_negative else "")
-            too_fine = f"{c.name}_ IS NOT NULL AND regexp_full_match({c.name}_, '-?[0-9]+\\.[0-9]+|-?[0-9]{{13,}}')"
+            too_fine = (
+                f"{c.name}_ IS NOT NULL AND regexp_full_match({c.name}_, '-?[0-9]+\\.[0-9]+|-?[0-9]{{13,}}')"
+            )
             unread = "" if c.name in clean else f" OR ({c.name} IS NULL AND {too_fine})"
             checks.append(Check("GEN-I03", c.name, "E", f"{too_large}{unread}"))
         if c.kind == "text" and c.name != "period":
@@ -776,7 +796,8 @@ def _marking(form: Form, clean: set[str], *, suspects: bool) -> str:
     """SELECT over `raw`: typed columns, hash of the key, bits; the top bit of w0 marks rows to be repaired."""
     checks = _checks(form, clean)
     typed = ",\n".join(
-        f"{_typed(column, clean)} AS {column.name}, s.{column.name} AS {column.name}_" for column in form.columns
+        f"{_typed(column, clean)} AS {column.name}, s.{column.name} AS {column.name}_"
+        for column in form.columns
     )
     words = []
     for word in range(_words(checks)):
@@ -786,7 +807,10 @@ def _marking(form: Form, clean: set[str], *, suspects: bool) -> str:
             terms.append("CASE WHEN period_ <> per THEN 1152921504606846976::UBIGINT ELSE 0 END")
             terms.append("CASE WHEN reporter_code_ <> rep THEN 2305843009213693952::UBIGINT ELSE 0 END")
             if suspects:
-                odd = " OR ".join(_suspect(column) for column in form.columns if column.name not in clean) or "false"
+                odd = (
+                    " OR ".join(_suspect(column) for column in form.columns if column.name not in clean)
+                    or "false"
+                )
                 terms.append(f"CASE WHEN {odd} THEN 9223372036854775808::UBIGINT ELSE 0 END")
         words.append(f"{' | '.join(terms)} AS w{word}")
     day = _CALENDARS.get(form.code)
@@ -805,8 +829,8 @@ def _marking(form: Form, clean: set[str], *, suspects: bool) -> str:
 _REPAIRS = r"""
 CREATE MACRO bare(x) AS regexp_replace(trim(x, ' ' || chr(9) || chr(12288) || chr(160)), '^''', '');
 CREATE MACRO narrow(x) AS trim(translate(bare(x), '{wide}', '{slim}'));
-CREATE MACRO plain(x) AS CASE WHEN regexp_full_match(x, '-?[0-9]{{1,3}}(,[0-9]{{3}})+(\.[0-9]+)?') THEN replace(x, ',', '')
-    ELSE x END;
+CREATE MACRO plain(x) AS CASE WHEN regexp_full_match(x, '-?[0-9]{{1,3}}(,[0-9]{{3}})+(\.[0-9]+)?')
+    THEN replace(x, ',', '') ELSE x END;
 CREATE MACRO spelled(x) AS CASE WHEN regexp_full_match(x, '-?[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{{1,2}}')
     THEN coalesce(rtrim(rtrim(try_cast(x AS DECIMAL(38, 6))::VARCHAR, '0'), '.'), x) ELSE x END;
 CREATE MACRO repaired_number(x) AS regexp_replace(spelled(plain(narrow(x))), '^(-?[0-9]+)\.0+$', '\1');
@@ -858,7 +882,8 @@ def _load(con: duckdb.DuckDBPyConnection, form: Form, filings: Sequence[Filing])
     """Cast, check and load one form; repairs the rows that need it. Returns the rows read."""
     checks = _checks(form, set())
     rows = [(form.code, i // WORD, 1 << i % WORD, c.rule, c.column, c.severity) for i, c in enumerate(checks)]
-    con.execute(f"INSERT INTO checks VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * len(rows))}", [v for row in rows for v in row])
+    places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(rows))
+    con.execute(f"INSERT INTO checks VALUES {places}", [value for row in rows for value in row])
     for column in form.columns:
         if column.kind == "enum":
             con.execute(f"CREATE TYPE e_{form.table}_{column.name} AS ENUM ({_quoted(column.values)})")
@@ -896,7 +921,7 @@ def _joined(filings: Sequence[Filing], form: Form, clean: set[str]) -> pa.Table:
         assert filing.table is not None  # noqa: S101 - the caller picked files that were read
         arrays = [filing.sound[c.name] if c.name in clean else filing.table[c.name] for c in form.columns]
         tables.append(
-            pa.table([*arrays, filing.table["r"], filing.table["no"]], names=[*(c.name for c in form.columns), "r", "no"])
+            pa.table([*arrays, filing.table["r"], filing.table["no"]], names=filing.table.column_names)
         )
     if not tables:
         schema = [(c.name, _arrow_type(c)) for c in form.columns] + [("r", pa.uint32()), ("no", pa.uint16())]
@@ -925,7 +950,8 @@ def _repair_rows(con: duckdb.DuckDBPyConnection, form: Form, text: pa.Table, odd
 
 def _place(rows: pa.Table) -> pa.ChunkedArray:
     """Filing and row as one number."""
-    return pc.add(pc.multiply(rows["no"].cast(pa.uint64()), pa.scalar(1 << 32, pa.uint64())), rows["r"].cast(pa.uint64()))
+    high = pc.multiply(rows["no"].cast(pa.uint64()), pa.scalar(1 << 32, pa.uint64()))
+    return pc.add(high, rows["r"].cast(pa.uint64()))
 
 
 # ------------------------------------------------------------------------------------------------- the job
@@ -950,7 +976,7 @@ def _identify(filings: Iterable[Filing]) -> list[Filing]:
     """One filing per content, numbered; a second content under the same id is told apart and breaks S06."""
     known: set[str] = set()
     names: set[str] = set()
-    kept = []
+    kept: list[Filing] = []
     for filing in filings:
         if filing.content in known:
             continue
@@ -969,9 +995,8 @@ def _identify(filings: Iterable[Filing]) -> list[Filing]:
 
 def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Mapping[str, Form]) -> None:
     """Table b: one row per filing."""
-    rows: dict[str, list[Any]] = {
-        name: [] for name in ("no", "id", "form", "rep", "per", "ps", "pe", "kind", "seq", "prior", "reason", "signed_at")
-    }
+    names = ("no", "id", "form", "rep", "per", "ps", "pe", "kind", "seq", "prior", "reason", "signed_at")
+    rows: dict[str, list[Any]] = {name: [] for name in names}
     for filing in filings:
         fields = filing.envelope
         usable = "ENV-S01" not in filing.broken
@@ -1008,7 +1033,9 @@ def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Map
     con.execute("CREATE TABLE forms (form VARCHAR, frequency VARCHAR, days INTEGER, side VARCHAR)")
     con.executemany("INSERT INTO forms VALUES (?, ?, ?, ?)", facts)
     con.execute("CREATE TABLE classes (form VARCHAR, class VARCHAR)")
-    con.executemany("INSERT INTO classes VALUES (?, ?)", [(f.code, c) for f in forms.values() for c in f.classes])
+    con.executemany(
+        "INSERT INTO classes VALUES (?, ?)", [(f.code, c) for f in forms.values() for c in f.classes]
+    )
 
 
 _SETUP = """
@@ -1039,7 +1066,7 @@ def _set_up(con: duckdb.DuckDBPyConnection) -> None:
 
 def _totals(con: duckdb.DuckDBPyConnection, form: Form, filings: Sequence[Filing]) -> set[int]:
     """Filings whose declared control totals differ from their rows' sums."""
-    declared = {filing.number: filing.totals for filing in filings if filing.totals and filing.read and not filing.broken}
+    declared = {f.number: f.totals for f in filings if f.totals and f.read and not f.broken}
     names = sorted({name for totals in declared.values() for name in totals})
     known = {column.name for column in form.columns if column.kind in ("integer", "decimal")}
     wrong = {number for number, totals in declared.items() if not set(totals) <= known}
@@ -1054,7 +1081,11 @@ def _totals(con: duckdb.DuckDBPyConnection, form: Form, filings: Sequence[Filing
     }
     for number, totals in declared.items():
         found = sums.get(number, {})
-        if any(_decimal(text) != _decimal(str(found.get(name, 0))) for name, text in totals.items() if name in known):
+        if any(
+            _decimal(text) != _decimal(str(found.get(name, 0)))
+            for name, text in totals.items()
+            if name in known
+        ):
             wrong.add(number)
     return wrong
 
@@ -1092,7 +1123,11 @@ def _states(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing]) -> None:
     con.execute("CREATE TABLE reading (no USMALLINT, n BIGINT, refused BOOLEAN)")
     con.execute(
         "INSERT INTO reading SELECT unnest(?::USMALLINT[]), unnest(?::BIGINT[]), unnest(?::BOOLEAN[])",
-        [[f.number for f in filings], [f.rows if f.read else 0 for f in filings], [f.refused for f in filings]],
+        [
+            [f.number for f in filings],
+            [f.rows if f.read else 0 for f in filings],
+            [f.refused for f in filings],
+        ],
     )
 
 
@@ -1137,7 +1172,7 @@ def run(inbox: Path, database: Path, threads: int, memory: str) -> dict[str, Any
     database.unlink(missing_ok=True)
     with clock.stage("facts"):
         forms = _facts()
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory,
             "threads": threads,
             "preserve_insertion_order": "false",
@@ -1151,7 +1186,8 @@ def run(inbox: Path, database: Path, threads: int, memory: str) -> dict[str, Any
             filings = _identify(pool.map(lambda pair: _open(pair, forms), list(_inbox(inbox))))
             _enter(con, filings, forms)
             by_form = {
-                code: [f for f in filings if f.envelope.get("form") == code and not f.refused] for code in FORMS
+                code: [f for f in filings if f.envelope.get("form") == code and not f.refused]
+                for code in FORMS
             }
         reading: dict[str, list[Future[None]]] = {
             code: [pool.submit(_read, filing, forms[code]) for filing in by_form[code]] for code in FORMS
@@ -1212,7 +1248,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", default="3GiB")
     asked = parser.parse_args()
-    print(json.dumps(run(asked.inbox, asked.database, asked.threads, asked.memory), ensure_ascii=False, indent=1))
+    print(
+        json.dumps(
+            run(asked.inbox, asked.database, asked.threads, asked.memory), ensure_ascii=False, indent=1
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 -- Errors if the catalogue names a measure, KPI, grain, window, class or policy that does not exist:
 -- a misspelt entry of a list would drop figures without a word.
+-- The meta tells Dagster which of the models it reads shows the check.
+{{ config(meta={'dagster': {'ref': {'name': 'kpi_catalogue'}}}) }}
 with described as (
     select
         kpi_id,

@@ -526,8 +526,6 @@ _F04: tuple[Defect, ...] = (
     ),
 )
 
-_HANDLED = _C("handle_result") != "处理中"
-
 _F05: tuple[Defect, ...] = (
     Defect(
         "limit a day too long",

@@ -7,7 +7,7 @@ are facts about a market and stand where they are used.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -59,11 +59,6 @@ def enum_series(labels: Sequence[str], positions: Ints) -> pl.Series:
     if (positions < 0).any():
         codes = pl.select(pl.when(pl.Series(positions >= 0)).then(codes).otherwise(None)).to_series()
     return codes.cat.to(pl.Enum(list(labels)))
-
-
-def draw(rng: np.random.Generator, size: int, weights: Mapping[str, float]) -> pl.Series:
-    """Labels drawn with their weights, as an Enum column of exactly these labels."""
-    return enum_series(tuple(weights), pick(rng, size, tuple(weights.values())))
 
 
 def seeds(rng: np.random.Generator, size: int) -> npt.NDArray[np.uint64]:

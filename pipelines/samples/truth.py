@@ -150,11 +150,6 @@ class Truth:
         return (column.name for column in self._catalogue.forms[form].columns)
 
 
-def month_numbers(months: tuple[Period, ...]) -> dict[str, int]:
-    """Position of each month by its label."""
-    return {month.label: position for position, month in enumerate(months)}
-
-
 def whole_quarters(months: tuple[Period, ...]) -> tuple[Period, ...]:
     """The quarters all of whose months are covered; only these are filed."""
     labels = {month.label for month in months}

@@ -684,7 +684,10 @@ ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 #: Date whose working-day limits a form's rules need.
 _CALENDARS = {"F02": "inquiry_at::DATE", "F05": "found_date", "R01": "received_on"}
 
-_PERSON = r"(^|[^0-9])([1-9][0-9]{5}(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|1[3-9][0-9]{9})([^0-9]|$)"
+_PERSON = (
+    r"(^|[^0-9])([1-9][0-9]{5}(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
+    r"|1[3-9][0-9]{9})([^0-9]|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -456,7 +456,7 @@ def _read_workbook(filing: Filing, form: Form, data: bytes) -> None:
     leading = int(match[1]) - 1 if match else 0
     above, names = _workbook_header(sheet, form)
     columns = {column.name: column for column in form.columns}
-    named = [name for name in names if name]
+    named = [name for name in names if name is not None]
     if set(named) != set(columns) or len(named) != len(columns):
         return
     below = sheet.slice(above)
@@ -467,10 +467,10 @@ def _read_workbook(filing: Filing, form: Form, data: bytes) -> None:
     _keep(filing, form, pa.table(arrays), rows)
 
 
-def _workbook_header(sheet: pa.RecordBatch, form: Form) -> tuple[int, list[str]]:
-    """How many rows there are down to the header, and the column name of each of its cells; none if there is none."""
+def _workbook_header(sheet: pa.RecordBatch, form: Form) -> tuple[int, list[str | None]]:
+    """Rows down to the header, and the column of each of its cells: empty if unknown, None where nothing stands."""
     for above, record in enumerate(sheet.slice(0, _PREAMBLE + 1).to_pylist(), start=1):
-        names = [form.headers.get(_folded(cell), "") if cell else "" for cell in record.values()]
+        names = [form.headers.get(_folded(cell), "") if cell else None for cell in record.values()]
         if sum(map(bool, names)) * 2 >= len(form.columns):
             return above, names
     return 0, []

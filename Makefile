@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 # Stamps carry the checksum of what they were made from: switching branches reinstalls only if it must.
 LOCK_STAMP := $(VENV)/.lock-$(shell cksum requirements.lock | cut -d' ' -f1)

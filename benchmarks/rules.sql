@@ -1,5 +1,7 @@
--- Rules that look at other rows, and what becomes of each filing. Run after every form is loaded; `hit` holds what the one
--- pass found. A statement with {table} runs once per form, with {immutable} once per immutable column, with {insurer} for
+-- Rules that look at other rows, and what becomes of each filing. Run after every form is loaded; `hit` holds what
+-- the one
+-- pass found. A statement with {table} runs once per form, with {immutable} once per immutable column,
+-- with {insurer} for
 -- insurers' forms only.
 
 -- Structure: the chain of versions of one obligation (ENV-S06).
@@ -16,34 +18,36 @@ WHERE c.copy > 1 OR c.seq < 1 OR (c.kind = 'ORIGINAL' AND c.seq <> 1)
     OR ((c.kind = 'RESUBMIT' OR (c.kind = 'NIL' AND c.seq > 1))
         AND (c.prior IS NULL OR c.reason IS NULL OR p.id IS NULL OR p.id <> c.prior));
 
-CREATE TABLE severity AS
+CREATE TEMP TABLE severity AS
 SELECT DISTINCT rule, severity FROM checks
 UNION ALL
 SELECT unnest(['GEN-I05', 'GEN-P02', 'GEN-P03', 'F01-U01', 'F01-U03', 'F02-X02', 'ENV-S08']), 'W'
 UNION ALL
-SELECT unnest(['GEN-U01', 'GEN-U02', 'GEN-P01', 'F01-U02', 'F01-X01', 'F01-X03', 'F02-X01', 'F02-X03', 'F03-U01', 'F04-X01',
+SELECT unnest(['GEN-U01', 'GEN-U02', 'GEN-P01', 'F01-U02', 'F01-X01', 'F01-X03', 'F02-X01', 'F02-X03', 'F03-U01',
+    'F04-X01',
     'F04-X02', 'F05-X01', 'R03-P01', 'ENV-S01', 'ENV-S02', 'ENV-S03', 'ENV-S04', 'ENV-S05', 'ENV-S06', 'ENV-S07',
     'ENV-S09']), 'E';
 
 -- Rows that their own cells condemn: no measure for what was filed before (GEN-P01).
-CREATE TABLE marked AS
+CREATE TEMP TABLE marked AS
 SELECT DISTINCT no, r FROM hit JOIN severity USING (rule) WHERE severity = 'E' AND r IS NOT NULL;
 
-CREATE MACRO in_order(masters) AS TABLE
+CREATE TEMP MACRO in_order(masters) AS TABLE
 SELECT b.*, reading.n
 FROM b JOIN reading USING (no)
 WHERE NOT reading.refused AND (b.form = 'R03') = masters
     AND NOT EXISTS (SELECT 1 FROM hit AS h WHERE h.no = b.no AND starts_with(h.rule, 'ENV-') AND h.rule <> 'ENV-S08');
 
 -- The verdict on a filing whose structure is in order: rows held back, and more than 5 % of them refuse the file.
-CREATE MACRO weighed(masters) AS TABLE
+CREATE TEMP MACRO weighed(masters) AS TABLE
 WITH broken AS (
     SELECT h.no, count(DISTINCT h.r) AS held, count(*) AS errors
     FROM hit AS h JOIN severity USING (rule)
     WHERE severity = 'E'
     GROUP BY h.no
 )
-SELECT i.no, CASE WHEN e.held * 20 > i.n THEN 'rejected' WHEN e.errors > 0 THEN 'partly_accepted' ELSE 'accepted' END AS state
+SELECT i.no, CASE WHEN e.held * 20 > i.n THEN 'rejected' WHEN e.errors > 0 THEN 'partly_accepted'
+    ELSE 'accepted' END AS state
 FROM in_order(masters) AS i LEFT JOIN broken AS e USING (no);
 
 -- The institution master first: whom everybody else is measured by.
@@ -69,7 +73,7 @@ INSERT INTO hit
 WITH twice AS (SELECT no, kh FROM r03 SEMI JOIN in_order(true) USING (no) GROUP BY ALL HAVING count(*) > 1)
 SELECT no, 'GEN-U01', r, 'valid_from' FROM r03 SEMI JOIN twice USING (no, kh) WHERE valid_from IS NOT NULL;
 
-CREATE TABLE master AS
+CREATE TEMP TABLE master AS
 WITH force AS (
     SELECT b.no, b.per FROM weighed(true) AS w JOIN b USING (no)
     WHERE w.state <> 'rejected'
@@ -79,7 +83,7 @@ SELECT r03.*
 FROM r03 JOIN (SELECT no FROM force QUALIFY per = max(per) OVER ()) USING (no)
 ANTI JOIN (SELECT no, r FROM hit JOIN severity USING (rule) WHERE severity = 'E') USING (no, r);
 
-CREATE TABLE insurer AS
+CREATE TEMP TABLE insurer AS
 SELECT org_code AS rep, insurer_class AS class, peer_group, opened_on, closed_on, successor_code,
     CASE insurer_class WHEN 'P' THEN 'property' WHEN 'L' THEN 'life' WHEN 'H' THEN 'health' WHEN 'A' THEN 'pension'
         ELSE 'mutual' END AS type
@@ -87,7 +91,7 @@ FROM master AS i
 WHERE parent_code IS NULL OR NOT EXISTS (SELECT 1 FROM master AS p WHERE p.org_code = i.parent_code)
 QUALIFY row_number() OVER (PARTITION BY org_code ORDER BY valid_from DESC) = 1;
 
-CREATE TABLE rollup AS
+CREATE TEMP TABLE rollup AS
 WITH RECURSIVE chain AS (
     SELECT org_code, org_code AS top, parent_code, valid_from, valid_to FROM master
     UNION
@@ -110,12 +114,12 @@ WHERE b.form <> 'R03' AND NOT EXISTS (SELECT 1 FROM hit AS h WHERE h.no = b.no A
     AND CASE f.side WHEN 'supervisor' THEN b.rep <> '00000000000001'
         ELSE i.rep IS NULL OR c.form IS NULL OR i.opened_on > b.pe OR coalesce(i.closed_on <= b.pe, false) END;
 
-CREATE TABLE readable AS FROM in_order(false) UNION ALL FROM in_order(true);
+CREATE TEMP TABLE readable AS FROM in_order(false) UNION ALL FROM in_order(true);
 
 DELETE FROM {table} WHERE no NOT IN (SELECT no FROM readable);
 
 -- Which filing of each other form stands opposite: known when this one was signed, else the first that came after.
-CREATE TABLE cp AS
+CREATE TEMP TABLE cp AS
 SELECT s.no, g.form, g.no AS other
 FROM readable AS s
 JOIN readable AS g ON g.form <> s.form AND g.ps <= s.ps AND g.pe >= s.pe
@@ -128,17 +132,18 @@ QUALIFY row_number() OVER (
         CASE WHEN g.signed_at <= s.signed_at THEN -g.seq ELSE g.seq END) = 1;
 
 -- What a reference may point at: the counterpart, and what the reporter filed for earlier periods.
-CREATE TABLE see AS
+CREATE TEMP TABLE see AS
 SELECT * FROM cp
 UNION
 SELECT s.no, g.form, g.no FROM readable AS s JOIN readable AS g ON g.rep = s.rep AND g.ps < s.ps
 WHERE EXISTS (SELECT 1 FROM cp WHERE cp.no = s.no AND cp.form = g.form) OR g.form = s.form;
 
 -- Keys that occur more than once, within a file or over time: everything about repeated records looks at these only.
-CREATE TABLE again_{table} AS SELECT kh FROM {table} GROUP BY kh HAVING count(*) > 1;
+CREATE TEMP TABLE again_{table} AS SELECT kh FROM {table} GROUP BY kh HAVING count(*) > 1;
 
 INSERT INTO hit
-WITH repeated AS (SELECT no, kh FROM {table} SEMI JOIN again_{table} USING (kh) WHERE {own} IS NOT NULL GROUP BY ALL HAVING count(*) > 1)
+WITH repeated AS (SELECT no, kh FROM {table} SEMI JOIN again_{table} USING (kh)
+    WHERE {own} IS NOT NULL GROUP BY ALL HAVING count(*) > 1)
 SELECT no, 'GEN-U01', r, '{own}' FROM {table} SEMI JOIN repeated USING (no, kh) WHERE '{form}' <> 'R03';
 
 INSERT INTO hit
@@ -160,7 +165,8 @@ WHERE NOT EXISTS (SELECT 1 FROM marked AS m WHERE m.no = e.no AND m.r = e.r);
 -- F01 within the file.
 INSERT INTO hit
 WITH cases AS (
-    SELECT no, complainant_hash, policy_hash, reason_l1, complaint_id, min(received_at)::DATE AS day, min(received_at) AS moment,
+    SELECT no, complainant_hash, policy_hash, reason_l1, complaint_id, min(received_at)::DATE AS day,
+        min(received_at) AS moment,
         min(r) AS first_r
     FROM f01
     WHERE validity <> '重复' AND policy_hash IS NOT NULL AND complainant_hash IS NOT NULL AND reason_l1 IS NOT NULL
@@ -169,7 +175,8 @@ WITH cases AS (
 ),
 near AS (
     SELECT * FROM cases
-    QUALIFY day - lag(day) OVER (PARTITION BY no, complainant_hash, policy_hash, reason_l1 ORDER BY moment, first_r) <= 90
+    QUALIFY day - lag(day) OVER (PARTITION BY no, complainant_hash, policy_hash, reason_l1
+        ORDER BY moment, first_r) <= 90
 )
 SELECT f.no, 'F01-U01', f.r, 'complainant_hash'
 FROM f01 AS f SEMI JOIN near USING (no, complaint_id, complainant_hash, policy_hash, reason_l1)
@@ -185,7 +192,8 @@ link AS (
     WHERE f.first_complaint_id IS NOT NULL
 ),
 walk AS (
-    SELECT no, id AS origin, min(first) AS reached, 1 AS steps FROM link WHERE moment = received_at AND id <> first GROUP BY ALL
+    SELECT no, id AS origin, min(first) AS reached, 1 AS steps
+        FROM link WHERE moment = received_at AND id <> first GROUP BY ALL
     UNION ALL
     SELECT w.no, w.origin, l.first, w.steps + 1
     FROM walk AS w JOIN link AS l ON l.no = w.no AND l.id = w.reached AND l.moment = l.received_at
@@ -213,7 +221,7 @@ SEMI JOIN (
 USING (no, org_code, reason_l1, agent_code, day);
 
 -- F01 against the bureau's register, number by number.
-CREATE TABLE forwarded AS
+CREATE TEMP TABLE forwarded AS
 SELECT DISTINCT s.no, f.reg_ref_no
 FROM readable AS s
 JOIN cp ON cp.no = s.no AND cp.form = 'R01'
@@ -286,14 +294,16 @@ INSERT INTO hit
 SELECT o.no, 'F04-X02', o.r, 'problem_id'
 FROM f04 AS o SEMI JOIN (SELECT no FROM cp WHERE form = 'F05') USING (no)
 ANTI JOIN (
-    SELECT v.no, e.problem_id FROM see AS v JOIN f05 AS e ON e.no = v.other WHERE v.form = 'F05') USING (no, problem_id)
+    SELECT v.no, e.problem_id FROM see AS v JOIN f05 AS e ON e.no = v.other
+        WHERE v.form = 'F05') USING (no, problem_id)
 WHERE o.problem_id IS NOT NULL;
 
 INSERT INTO hit
 SELECT o.no, 'F05-X01', o.r, 'complaint_id'
 FROM f05 AS o SEMI JOIN (SELECT no FROM cp WHERE form = 'F01') USING (no)
 ANTI JOIN (
-    SELECT v.no, e.complaint_id FROM see AS v JOIN f01 AS e ON e.no = v.other WHERE v.form = 'F01') USING (no, complaint_id)
+    SELECT v.no, e.complaint_id FROM see AS v JOIN f01 AS e ON e.no = v.other
+        WHERE v.form = 'F01') USING (no, complaint_id)
 WHERE o.handle_result = '转投诉';
 
 -- New policies of F04 against those of F06, branch by channel. Records that repeat a key count once.
@@ -317,7 +327,8 @@ nowhere AS (
     WHERE (org_code IS NULL OR sales_channel IS NULL) AND counts IS NOT FALSE GROUP BY ALL
 ),
 issued AS (
-    SELECT cp.no, d.org_code, d.sales_channel, coalesce(sum(d.long_term_new), 0) AS least, bool_or(d.long_term_new IS NULL) AS more
+    SELECT cp.no, d.org_code, d.sales_channel, coalesce(sum(d.long_term_new), 0) AS least,
+        bool_or(d.long_term_new IS NULL) AS more
     FROM cp JOIN readable AS s ON s.no = cp.no AND s.form = 'F04' JOIN f06 AS d ON d.no = cp.other
     WHERE cp.form = 'F06' GROUP BY ALL
 )
@@ -331,13 +342,13 @@ WHERE coalesce(c.sure, 0) + coalesce(c.unsure, 0) + coalesce(n.unsure, 0) < coal
         AND no NOT IN (SELECT no FROM issued WHERE org_code IS NULL OR sales_channel IS NULL));
 
 -- Verdicts, and which filing is in force.
-CREATE TABLE held AS
+CREATE TEMP TABLE held AS
 SELECT DISTINCT h.no, h.r FROM hit AS h JOIN severity USING (rule) SEMI JOIN readable USING (no)
 WHERE severity = 'E' AND h.r IS NOT NULL;
 
-CREATE TABLE weight AS FROM weighed(false) UNION ALL FROM weighed(true);
+CREATE TEMP TABLE weight AS FROM weighed(false) UNION ALL FROM weighed(true);
 
-CREATE TABLE chained AS
+CREATE TEMP TABLE chained AS
 SELECT w.no, b.form, b.per, b.ps, b.rep, b.seq, b.signed_at, reading.n, w.state,
     lead(w.no) OVER (PARTITION BY b.form, b.per, b.rep ORDER BY b.seq, w.no) AS replaced_by
 FROM weight AS w JOIN b USING (no) JOIN reading USING (no)
@@ -345,13 +356,14 @@ WHERE w.state <> 'rejected';
 
 CREATE TABLE standing AS
 SELECT b.no, CASE WHEN c.replaced_by IS NOT NULL THEN 'superseded' WHEN w.state IS NOT NULL THEN w.state
-    WHEN EXISTS (SELECT 1 FROM hit AS h WHERE h.no = b.no AND h.rule = 'ENV-S01') THEN 'malformed' ELSE 'rejected' END AS state
+    WHEN EXISTS (SELECT 1 FROM hit AS h WHERE h.no = b.no AND h.rule = 'ENV-S01') THEN 'malformed'
+        ELSE 'rejected' END AS state
 FROM b LEFT JOIN weight AS w USING (no) LEFT JOIN chained AS c USING (no);
 
 -- Who owed what by when.
-CREATE TABLE run AS SELECT max(signed_at) AS as_of, max(signed_at)::DATE AS as_of_date FROM b;
+CREATE TEMP TABLE run AS SELECT max(signed_at) AS as_of, max(signed_at)::DATE AS as_of_date FROM b;
 
-CREATE TABLE owed AS
+CREATE TEMP TABLE owed AS
 WITH span AS (
     SELECT f.*, min(b.ps) AS first_start, CASE frequency WHEN 'monthly' THEN 1 ELSE 3 END AS months
     FROM forms AS f JOIN b USING (form)
@@ -382,14 +394,16 @@ SELECT b.no, 'ENV-S08', NULL, NULL FROM b JOIN owed AS o USING (form, per, rep) 
 INSERT INTO hit
 WITH before AS (
     SELECT s.no, s.n, e.n AS was, row_number() OVER (PARTITION BY s.no ORDER BY e.ps DESC) AS back
-    FROM readable AS s JOIN chained AS e ON e.form = s.form AND e.rep = s.rep AND e.ps < s.ps AND e.replaced_by IS NULL
+    FROM readable AS s JOIN chained AS e ON e.form = s.form AND e.rep = s.rep AND e.ps < s.ps
+        AND e.replaced_by IS NULL
 )
 SELECT no, 'GEN-P02', NULL, NULL FROM before WHERE back <= 6 GROUP BY no, n
 HAVING count(*) >= 3 AND abs(n * count(*) - sum(was)) * 2 > sum(was) AND abs(n * count(*) - sum(was)) > 20 * count(*);
 
 INSERT INTO hit
 WITH pair AS (
-    SELECT s.no, p.no AS replaced FROM readable AS s JOIN b AS p ON p.id = s.prior SEMI JOIN chained ON chained.no = p.no
+    SELECT s.no, p.no AS replaced FROM readable AS s JOIN b AS p ON p.id = s.prior SEMI
+        JOIN chained ON chained.no = p.no
     WHERE s.form = '{form}'
 )
 SELECT DISTINCT no, 'GEN-P03', NULL, NULL FROM (
@@ -400,6 +414,7 @@ SELECT DISTINCT no, 'GEN-P03', NULL, NULL FROM (
      EXCEPT ALL SELECT p.no, {compared} FROM pair AS p JOIN {table} AS t ON t.no = p.no));
 
 CREATE TABLE finding AS
-SELECT b.id, h.rule, h.r, h.col, h.no FROM hit AS h JOIN b USING (no) SEMI JOIN readable USING (no) WHERE NOT starts_with(h.rule, 'ENV-')
+SELECT b.id, h.rule, h.r, h.col, h.no FROM hit AS h JOIN b USING (no) SEMI
+    JOIN readable USING (no) WHERE NOT starts_with(h.rule, 'ENV-')
 UNION ALL
 SELECT DISTINCT b.id, h.rule, NULL, NULL, h.no FROM hit AS h JOIN b USING (no) WHERE starts_with(h.rule, 'ENV-');

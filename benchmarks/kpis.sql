@@ -378,7 +378,8 @@ CREATE TEMP MACRO grain_no(grain) AS CASE grain WHEN 'insurer' THEN 1 WHEN 'insu
 
 CREATE TEMP TABLE series_grain AS SELECT sid, grain_no(unnest(grains)) AS grain FROM series;
 
-CREATE TEMP TABLE series_window AS SELECT k.sid, win.wid FROM series AS k JOIN win ON list_contains(k.ptypes, win.ptype);
+CREATE TEMP TABLE series_window AS
+SELECT k.sid, win.wid FROM series AS k JOIN win ON list_contains(k.ptypes, win.ptype);
 
 -- Who is in scope, and who is complete.
 CREATE TEMP TABLE scope AS
@@ -437,29 +438,40 @@ WHERE (s.measure IS NULL OR w.last) AND (h.basis = 'current' OR g.measure IS NOT
     AND m.val IS NOT NULL
 GROUP BY ALL;
 
-CREATE TEMP TABLE operand AS
-WITH cell AS (
-    SELECT n.sid, s.basis, s.wid, s.org, coalesce(n.val, s.val) AS val, sum(s.amount) FILTER (role = 'num') AS num,
-        sum(s.amount) FILTER (role = 'den') AS den, sum(s.amount) FILTER (role = 'left_out') AS left_out
-    FROM summed AS s JOIN need AS n ON n.measure = s.measure AND n.dim = s.dim AND (s.basis = 'current' OR n.is_base)
+CREATE TEMP TABLE cell AS
+WITH summed_up AS (
+    SELECT n.sid, s.basis = 'current' AS current, s.wid, s.org, coalesce(n.val, s.val) AS val,
+        coalesce(sum(s.amount) FILTER (role = 'num'), 0) AS num,
+        coalesce(sum(s.amount) FILTER (role = 'den'), 0) AS den,
+        coalesce(sum(s.amount) FILTER (role = 'left_out'), 0) AS left_out
+    FROM summed AS s JOIN need AS n ON n.measure = s.measure AND n.dim = s.dim
+    WHERE s.basis = 'current' OR n.is_base
     GROUP BY ALL
+)
+SELECT c.*, k.den_total, k.kind = 'index' AS is_index, s.n_complete = 1 AS complete
+FROM summed_up AS c
+JOIN series AS k USING (sid)
+JOIN member AS own ON own.rep = c.org AND own.grain = 1
+JOIN scope AS s ON s.sk = k.sk AND s.wid = c.wid AND s.gid = own.gid AND (s.basis = 'current') = c.current
+SEMI JOIN series_window AS w ON w.sid = c.sid AND w.wid = c.wid;
+
+CREATE TEMP TABLE operand AS
+WITH allowed AS (
+    SELECT sid, grain FROM series_grain UNION SELECT sid, 4 FROM series WHERE kind = 'index'
 ),
 placed AS (
-    SELECT c.sid, any_value(k.den_total) AS den_total, c.basis, c.wid, g.grain, g.gid, c.val, coalesce(sum(c.num),
-        0) AS num,
-        coalesce(sum(c.den), 0) AS den, coalesce(sum(c.left_out), 0) AS left_out
-    FROM cell AS c JOIN series AS k USING (sid) JOIN series_window USING (sid, wid)
-    JOIN member AS g ON g.rep = c.org
-    JOIN scope AS s ON s.sk = k.sk AND s.basis = c.basis AND s.wid = c.wid AND s.gid = g.own
-    LEFT JOIN series_grain AS w ON w.sid = c.sid AND w.grain = g.grain
-    WHERE (g.grain = 1 OR s.n_complete = 1) AND (w.sid IS NOT NULL OR (k.kind = 'index' AND g.grain = 4))
-    GROUP BY c.sid, c.basis, c.wid, g.grain, g.gid, c.val
+    SELECT c.sid, c.den_total, c.current, c.wid, g.grain, g.gid, c.val, sum(c.num) AS num, sum(c.den) AS den,
+        sum(c.left_out) AS left_out
+    FROM cell AS c JOIN allowed AS a USING (sid) JOIN member AS g ON g.rep = c.org AND g.grain = a.grain
+    WHERE g.grain = 1 OR c.complete
+    GROUP BY ALL
 )
-SELECT p.* EXCLUDE (den, den_total), CASE WHEN p.den_total THEN coalesce(t.den, 0) ELSE p.den END AS den,
+SELECT p.* EXCLUDE (den, den_total, current), CASE WHEN p.current THEN 'current' ELSE 'comparable' END AS basis,
+    CASE WHEN p.den_total THEN coalesce(t.den, 0) ELSE p.den END AS den,
     p.num <> 0 OR p.den <> 0 AS has_cases
 FROM placed AS p
-LEFT JOIN placed AS t ON p.den_total AND t.val = '*' AND t.sid = p.sid AND t.basis = p.basis AND t.wid = p.wid
-    AND t.gid = p.gid
+LEFT JOIN (SELECT * FROM placed WHERE val = '*') AS t
+    ON t.sid = p.sid AND t.current = p.current AND t.wid = p.wid AND t.gid = p.gid
 WHERE p.val <> '*';
 
 -- Exact: round half away from zero on integers.
@@ -623,13 +635,14 @@ used AS (
 ),
 middle AS (
     SELECT rate_sid, wid, gid, population, any_value(n) AS n,
-        ratio(sum(value) FILTER (p IN ((n + 1) // 2, n // 2 + 1)) * CASE WHEN any_value(n) % 2 = 1 THEN 2 ELSE 1 END, 2, 1)
-            AS value
+        ratio(
+            sum(value) FILTER (p IN ((n + 1) // 2, n // 2 + 1)) * CASE WHEN any_value(n) % 2 = 1 THEN 2 ELSE 1 END, 2, 1
+        ) AS value
     FROM used GROUP BY ALL
 ),
 zeros AS (SELECT rate_sid, wid, gid, count(*) FILTER (none) AS n FROM seen GROUP BY ALL)
-SELECT f.sid, f.kpi_id, 'current', f.wid, f.gid, f.dim, f.name || '.' || o.population, coalesce(z.n, 0), coalesce(q.n, 0),
-    q.value, f.unit, NULL, NULL, coalesce(q.n, 0), false, false, coalesce(q.n, 0) = 0, false, false, false, f.partial
+SELECT f.sid, f.kpi_id, 'current', f.wid, f.gid, f.dim, f.name || '.' || o.population, coalesce(z.n, 0),
+    coalesce(q.n, 0), q.value, f.unit, NULL, NULL, coalesce(q.n, 0), false, false, coalesce(q.n, 0) = 0, false, false, false, f.partial
 FROM frame AS f
 CROSS JOIN (VALUES ('incl_zero'), ('excl_zero')) AS o(population)
 LEFT JOIN middle AS q ON q.rate_sid = f.rate_sid AND q.wid = f.wid AND q.gid = f.gid AND q.population = o.population
@@ -675,7 +688,7 @@ WITH candidate AS (
     SELECT v.*, g.grain, g.gk, g.grain = 1 AND v.value IS NOT NULL
         AND NOT v.small AS ranked, i.type, i.peer_group AS pg
     FROM value_of AS v JOIN series AS k USING (sid) JOIN grp AS g USING (gid)
-    LEFT JOIN insurer AS i ON g.grain = 1 AND i.rep = g.gk
+    LEFT JOIN insurer AS i ON i.rep = g.gk
     WHERE v.basis = 'current' OR k.kind = 'growth'
 ),
 placed AS (

@@ -19,6 +19,7 @@ import argparse
 import json
 import resource
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -355,8 +356,8 @@ def _load(con: duckdb.DuckDBPyConnection, form: Form, filings: Sequence[Filing])
             con.execute(f"CREATE TYPE e_{form.table}_{column.name} AS ENUM ({_quoted(column.values)})")
     filled = [filing for filing in filings if filing.table is not None and filing.rows]
     names = {column.name for column in form.columns}
-    sound = [filing for filing in filled if filing.sound.keys() == names]
-    rest = [filing for filing in filled if filing.sound.keys() != names]
+    sound = [filing for filing in filled if filing.typed]
+    rest = [filing for filing in filled if not filing.typed]
     clean = set.intersection(*(set(filing.sound) for filing in rest)) if rest else names
     made = f"CREATE TABLE {form.table} AS"
     for files, own in ((sound, names), (rest, clean)) if filled else (([], set[str]()),):
@@ -385,7 +386,8 @@ def _joined(filings: Sequence[Filing], form: Form, clean: set[str]) -> pa.Table:
     tables = []
     for filing in filings:
         assert filing.table is not None  # noqa: S101 - the caller picked files that were read
-        arrays = [filing.sound[c.name] if c.name in clean else filing.table[c.name] for c in form.columns]
+        own = {} if filing.typed else {name: filing.sound[name] for name in clean}
+        arrays = [own.get(c.name, filing.table[c.name]) for c in form.columns]
         tables.append(
             pa.table([*arrays, filing.table["r"], filing.table["no"]], names=filing.table.column_names)
         )
@@ -634,13 +636,15 @@ def run(inbox: Path, database: Path, threads: int, memory: str) -> dict[str, Any
                 code: [f for f in filings if f.envelope.get("form") == code and not f.refused]
                 for code in FORMS
             }
-        reading: dict[str, list[Future[None]]] = {
-            code: [pool.submit(read_filing, filing, forms[code]) for filing in by_form[code]]
-            for code in FORMS
-        }
-        for code in FORMS:
+        reading: deque[list[Future[None]]] = deque()
+        for code, following in zip(FORMS, [*FORMS[1:], None], strict=True):
+            for wanted in (
+                (code, following) if not reading else (following,)
+            ):  # the next form is read meanwhile
+                if wanted:
+                    reading.append([pool.submit(read_filing, f, forms[wanted]) for f in by_form[wanted]])
             with clock.stage("read (waiting)"):
-                for future in reading.pop(code):
+                for future in reading.popleft():
                     future.result()
             with clock.stage("cast, check, load"):
                 counts[code] = _load(con, forms[code], by_form[code])

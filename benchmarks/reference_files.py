@@ -185,7 +185,10 @@ def _column(item: Mapping[str, Any], lists: Mapping[str, Any]) -> Column:
 
 @dataclass(slots=True)
 class Filing:
-    """One file with what its envelope declares and the structure rules it breaks."""
+    """One file with what its envelope declares and the structure rules it breaks.
+
+    `table` has the rows as text, or in their types if `typed`; `sound` the typed columns of a file that has others.
+    """
 
     path: Path
     sha256: str
@@ -200,6 +203,7 @@ class Filing:
     refused: bool = False
     totals: dict[str, str] = field(default_factory=dict)
     table: pa.Table | None = None
+    typed: bool = False
     sound: dict[str, pa.Array] = field(default_factory=dict)
 
 
@@ -338,7 +342,11 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
     columns = {column.name: column for column in form.columns}
     if set(header) != set(columns) or len(header) != len(columns):
         return
-    found = _split(body[end:], {name: arrow_type(columns[name]) for name in header})
+    types = {name: arrow_type(columns[name]) for name in header}
+    found = _split(body[end:], types, tolerant=encoding == "utf-8")
+    if found is None and encoding == "gb18030":  # a row of another width cannot be shown as it is
+        encoding = "utf-8"
+        found = _split(body[end:].decode("gb18030", "replace").encode(), types, tolerant=True)
     if found is None:
         return
     table, skipped = found
@@ -352,8 +360,15 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
         _keep(filing, form, table, rows)
 
 
-def _split(rest: bytes, types: Mapping[str, pa.DataType]) -> tuple[pa.Table, set[int]] | None:
-    """Rows as columns of bytes, and the numbers of rows with nothing in them; None if some row has another width."""
+def _split(
+    rest: bytes, types: Mapping[str, pa.DataType], *, tolerant: bool
+) -> tuple[pa.Table, set[int]] | None:
+    """Rows as columns of bytes, and the numbers of rows with nothing in them; None if some row has another width.
+
+    Unless `tolerant`, an empty line is a row of another width too, except at the end.
+    """
+    if not tolerant:
+        rest = rest.rstrip(b"\r\n")
     if not rest.strip():
         return pa.table({name: pa.array([], kind) for name, kind in types.items()}), set()
     skipped: set[int] = set()
@@ -373,13 +388,15 @@ def _split(rest: bytes, types: Mapping[str, pa.DataType]) -> tuple[pa.Table, set
                 use_threads=False, column_names=list(types), block_size=max(len(rest), 1 << 16)
             ),
             parse_options=pacsv.ParseOptions(
-                newlines_in_values=b'"' in rest, ignore_empty_lines=False, invalid_row_handler=note
+                newlines_in_values=b'"' in rest,
+                ignore_empty_lines=False,
+                invalid_row_handler=note if tolerant else None,
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=types, null_values=[""], strings_can_be_null=True, check_utf8=False
             ),
         )
-    except pa.ArrowInvalid:  # also where the text of a ragged row is GB18030 and cannot be handed over
+    except pa.ArrowInvalid:
         return None
     return None if ragged else (table, skipped)
 
@@ -502,11 +519,17 @@ def _keep(filing: Filing, form: Form, table: pa.Table, rows: pa.Array) -> None:
     filing.table = table.append_column("r", rows).append_column(
         "no", pa.array([filing.number] * table.num_rows, pa.uint16())
     )
-    if table.num_rows:
-        for position, column in enumerate(form.columns):
-            typed = _sound(table.column(position).combine_chunks(), column)
-            if typed is not None:
-                filing.sound[column.name] = typed
+    if not table.num_rows:
+        return
+    for position, column in enumerate(form.columns):
+        typed = _sound(table.column(position).combine_chunks(), column)
+        if typed is not None:
+            filing.sound[column.name] = typed
+    if len(filing.sound) == len(
+        form.columns
+    ):  # nothing is wrong in the whole file: its text is needed no more
+        arrays = [*filing.sound.values(), filing.table["r"], filing.table["no"]]
+        filing.table, filing.typed, filing.sound = pa.table(arrays, names=filing.table.column_names), True, {}
 
 
 # ------------------------------------------------------------------------- columns in which nothing is wrong

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from resource import struct_rusage
 
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]  # it ships no types
 
 _EVERY_SECONDS = 0.05
 _MIB = 1 << 20

@@ -670,7 +670,7 @@ def _all(con: duckdb.DuckDBPyConnection, name: str, forms: Mapping[str, Form]) -
 
 
 def _report(con: duckdb.DuckDBPyConnection, counts: Mapping[str, int], clock: Clock) -> dict[str, Any]:
-    ask: Callable[[str], list[Any]] = lambda sql: con.execute(sql).fetchall()  # noqa: E731
+    ask: Callable[[str], list[Any]] = lambda sql: con.execute(sql).fetchall()  # noqa: E731 - short for the lines below
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "rows": dict(counts),

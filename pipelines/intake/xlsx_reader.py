@@ -28,6 +28,8 @@ _ZIP_MAGIC = b"PK\x03\x04"
 #: Sheets whose names mark the cover (envelope) rather than data.
 COVER_SHEETS = ("封面", "cover")
 _CLOCK_EVERY_ROWS = 256
+#: The workbook is read from memory, so these are this machine's trouble and never the filer's fault.
+_OURS = (MemoryError, OSError)
 _MAX_PARTS = 10_000
 #: Whole floats below this are exact integers.
 _EXACT_FLOAT = 1e15
@@ -97,6 +99,8 @@ def sheet_rows(data: bytes, limits: XlsxLimits) -> Iterator[tuple[str, Iterator[
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # openpyxl warns about styles it does not need
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+    except _OURS:
+        raise
     except Exception as error:
         raise WorkbookRefusedError(
             Fault("ENV-S01", "工作簿结构已损坏,无法打开", value=f"{type(error).__name__}: {error}"[:160])
@@ -155,6 +159,8 @@ def _rows(sheet: object, budget: _Budget) -> Iterator[Row]:
                 budget.spend(filled, number)
                 yield Row(number, texts)
     except WorkbookRefusedError:
+        raise
+    except _OURS:
         raise
     except Exception as error:
         raise WorkbookRefusedError(

@@ -147,3 +147,20 @@ def test_a_zip_that_is_no_workbook_is_a_finding() -> None:
 )
 def test_cells_become_canonical_text(value: object, text: str | None) -> None:
     assert cell_text(value) == text
+
+
+@pytest.mark.parametrize("ours", [MemoryError("no memory"), OSError("disk")])
+@pytest.mark.parametrize("place", ["opening", "reading"])
+def test_our_own_failure_is_never_told_as_a_damaged_file(
+    monkeypatch: pytest.MonkeyPatch, ours: Exception, place: str
+) -> None:
+    import openpyxl
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+
+    def fail(*_: object, **__: object) -> None:
+        raise ours
+
+    target = (openpyxl, "load_workbook") if place == "opening" else (ReadOnlyWorksheet, "iter_rows")
+    monkeypatch.setattr(*target, fail)
+    with pytest.raises(type(ours)):
+        read_xlsx(FORM, book(filing), LIMITS, has_cover=False)

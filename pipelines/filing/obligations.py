@@ -68,9 +68,11 @@ def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
             SELECT p.form, p.period, p.reporter_code, min(s.sys_from) AS filed_at,
                 max(p.submission_id) FILTER (s.sys_from IS NOT NULL AND s.sys_to IS NULL) AS submission_id
             FROM ledger.parcel AS p JOIN ledger.standing AS s USING (submission_no)
+            WHERE p.kind <> 'WITHDRAW'
             GROUP BY ALL)
         SELECT o.form, o.period, o.period_start, o.period_end, o.reporter_code, o.due_date,
             CASE WHEN c.form IS NULL THEN 'missing' WHEN c.filed_at IS NULL THEN 'rejected'
+                WHEN c.submission_id IS NULL THEN 'withdrawn'
                 WHEN c.filed_at::DATE > o.due_date THEN 'late' ELSE 'filed' END,
             c.submission_id, c.filed_at, greatest(c.filed_at::DATE - o.due_date, 0)
         FROM owed AS o LEFT JOIN came AS c USING (form, period, reporter_code)

@@ -1,9 +1,9 @@
 """Settlement: from findings to states, for every submission that something new may touch.
 
-Belongs here: the order of judgement (structure that needs the calendar, cross-form rules, quarantine, state, chain of
-versions, lateness, verdicts, obligations). The outcome is a function of what was received, never of the order in which
-it was read, so a killed or repeated run ends in the same tables.
-Does not belong here: the rules themselves (`validation`), publication.
+Belongs here: the order of judgement (structure that needs the calendar, cross-form rules, excuses, quarantine, state,
+versions, lateness, verdicts, obligations, events). The outcome is a function of what was received, never of the order
+in which it was read, so a killed or repeated run ends in the same tables.
+Does not belong here: the rules themselves (`validation`), the chain of versions (`versions`), publication.
 """
 
 from __future__ import annotations
@@ -16,10 +16,27 @@ import duckdb
 from pipelines.contracts.errors import CalendarRangeError
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
+from pipelines.filing.events import record_events
+from pipelines.filing.excuses import MACROS as EXCUSE_MACROS
+from pipelines.filing.excuses import STEERING_FORMS, apply_excuses, note_steered
 from pipelines.filing.obligations import compute_obligations, record_obligations
 from pipelines.filing.registry import prepare_registry, require_registry
-from pipelines.validation.references import check_advisory, check_blocking, not_run, prepare_relations
+from pipelines.filing.versions import (
+    check_numbers,
+    choose_versions,
+    count_nil_streaks,
+    number_chain,
+    unfold_corrections,
+)
+from pipelines.validation.references import (
+    check_advisory,
+    check_blocking,
+    collect_readable,
+    not_run,
+    prepare_relations,
+)
 from pipelines.warehouse.connection import transaction
+from pipelines.warehouse.schema import CARRIED_FROM, undeleted
 
 REGISTRY_FORM = "R03"
 #: Deadlines and limits reach this far beyond the run's moment.
@@ -43,22 +60,26 @@ def settle(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, as_of: datet
 
     Raises `NoRegistryError` when no institution master is in force.
     """
-    for statement in macro_sql("reference.working_days"):
+    for statement in (*macro_sql("reference.working_days"), *EXCUSE_MACROS):
         con.execute(statement)
     with transaction(con):
         moment = _set_as_of(con, as_of)
         prepare_registry(con)
         again = _withdraw_later(con)
-        if _touched(con, catalogue, registry_only=True, everything=again):
+        if _touched(con, catalogue, forms=(REGISTRY_FORM,), everything=again):
             _judge(con, catalogue, registry=True)
             again = True
         require_registry(con)
-        judged = _touched(con, catalogue, registry_only=False, everything=again)
+        steering = tuple(form for form in STEERING_FORMS if form in catalogue.forms)
+        judged = _touched(con, catalogue, forms=steering, everything=again) if steering else 0
         if judged:
             _judge(con, catalogue, registry=False)
-        _collect_readable(con)
+        note_steered(con, catalogue)
+        judged += _touched(con, catalogue, forms=None, everything=again)
+        _judge(con, catalogue, registry=False)
         compute_obligations(con)
         record_obligations(con)
+        record_events(con)
     return Settled(judged, moment)
 
 
@@ -104,23 +125,37 @@ def _withdraw_later(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _touched(
-    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, registry_only: bool, everything: bool
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, forms: tuple[str, ...] | None, everything: bool
 ) -> int:
-    """Fill `checked` with submissions to judge: new ones, and every filing a new one may bear on.
+    """Fill `checked` with submissions to judge, of some forms (None: of all that are not settled before the others).
 
-    A new filing bears on its reporter's filings of the same and later periods; a new institution master or supervisor
-    register on everybody's; another ruleset or as-of moment on all.
+    New ones, and every filing a new one may bear on: its reporter's filings of the same and later periods; everybody's
+    after a new institution master or supervisor register; what a waiver or explanation names (`steered`); all of them
+    under another ruleset or as-of moment.
     """
-    operator = "=" if registry_only else "<>"
+    early = (REGISTRY_FORM, *STEERING_FORMS)
+    chosen = ", ".join(f"'{form}'" for form in (early if forms is None else forms))
+    of_forms = f"coalesce(p.form, '') {'NOT IN' if forms is None else 'IN'} ({chosen})"
+    named = (
+        """
+        OR (s.submission_no IS NOT NULL AND EXISTS (
+            SELECT 1 FROM steered AS t
+            WHERE t.reporter_code = p.reporter_code AND t.form = p.form
+                AND p.period_start >= t.first_start AND p.period_start < t.until))"""
+        if forms is None
+        else ""
+    )
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE unjudged AS
         SELECT p.* FROM ledger.parcel AS p
         LEFT JOIN ledger.standing AS s USING (submission_no)
-        WHERE coalesce(p.form, '') {operator} '{REGISTRY_FORM}'
-            AND (s.submission_no IS NULL OR s.ruleset_version <> '{catalogue.ruleset_version}')
-            AND ((EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
-                    AND p.signed_at <= (SELECT as_of FROM reference.run))
+        WHERE {of_forms}
+            AND (s.submission_no IS NULL OR s.ruleset_version <> '{catalogue.ruleset_version}'
+                OR s.state = 'quarantined')
+            AND ((p.signed_at <= (SELECT as_of FROM reference.run) AND p.submission_no IN (
+                    SELECT submission_no FROM ledger.reading
+                    UNION ALL SELECT submission_no FROM ledger.failure WHERE is_open))
                 OR EXISTS (
                     SELECT 1 FROM ledger.finding AS f
                     WHERE f.submission_no = p.submission_no AND f.stage = 'pull'
@@ -128,48 +163,40 @@ def _touched(
         CREATE OR REPLACE TEMP TABLE checked AS
         SELECT DISTINCT p.submission_no FROM ledger.parcel AS p
         LEFT JOIN ledger.standing AS s USING (submission_no)
-        WHERE coalesce(p.form, '') {operator} '{REGISTRY_FORM}'
+        WHERE {of_forms}
             AND (p.submission_no IN (SELECT submission_no FROM unjudged)
                 OR (s.submission_no IS NOT NULL AND {everything})
                 OR (s.submission_no IS NOT NULL AND EXISTS (
                     SELECT 1 FROM unjudged AS u LEFT JOIN reference.forms AS f ON f.form = u.form
                     WHERE (u.reporter_code = p.reporter_code OR f.side = 'supervisor')
-                        AND p.period_end >= u.period_start)));
+                        AND p.period_end >= u.period_start))
+                {named});
         """
     )
     row = con.execute("SELECT count(*) FROM checked").fetchone()
     return int(row[0]) if row else 0
 
 
-def _collect_readable(con: duckdb.DuckDBPyConnection) -> None:
-    """`readable`: submissions whose structure is in order, so their rows may be looked at."""
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE readable AS
-        SELECT p.submission_no, p.form, p.reporter_code, p.period, p.period_start, p.period_end, p.sequence_no,
-            p.signed_at, p.kind, p.supersedes, r.rows_read
-        FROM ledger.parcel AS p JOIN ledger.reading AS r USING (submission_no)
-        WHERE r.stored AND p.signed_at <= (SELECT as_of FROM reference.run)
-            AND NOT EXISTS (
-                SELECT 1 FROM ledger.finding AS f
-                WHERE f.submission_no = p.submission_no AND starts_with(f.rule_code, 'ENV-')
-                    AND f.rule_code <> 'ENV-S08')"""
-    )
-
-
 def _judge(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, registry: bool) -> None:
+    """Judge the submissions in `checked` (none is fine: the relations that later steps read are made all the same)."""
     con.execute(
-        "DELETE FROM ledger.finding WHERE stage = 'settle' AND submission_no IN (SELECT submission_no FROM checked)"
+        "DELETE FROM ledger.finding WHERE stage IN ('settle', 'carried', 'version') "
+        "AND submission_no IN (SELECT submission_no FROM checked)"
     )
-    _check_sequence(con)
+    number_chain(con)
+    check_numbers(con)
     if not registry:
         _check_obliged(con)
-    _collect_readable(con)
+    collect_readable(con)
+    unfold_corrections(con, catalogue)
     prepare_relations(con, catalogue)
     check_blocking(con, catalogue)
+    _note_deletions(con, catalogue)
+    apply_excuses(con, catalogue)
     _quarantine(con)
     _stand(con, catalogue)
-    _chain(con)
+    choose_versions(con, catalogue)
+    count_nil_streaks(con)
     if not registry:
         compute_obligations(con)
         _check_lateness(con)
@@ -178,41 +205,6 @@ def _judge(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, registry: bo
     not_run(con, catalogue)
     _verdicts(con)
     _balance(con, catalogue)
-
-
-def _check_sequence(con: duckdb.DuckDBPyConnection) -> None:
-    """ENV-S06: originals start a chain at 1; a resubmission names its predecessor and why; one file a number."""
-    con.execute(
-        """
-        INSERT INTO ledger.finding
-        WITH chain AS (
-            SELECT p.submission_no, p.submission_id, p.form, p.period, p.reporter_code, p.kind, p.sequence_no,
-                p.supersedes, p.reason_code, p.signed_at,
-                row_number() OVER (
-                    PARTITION BY p.form, p.period, p.reporter_code, p.sequence_no
-                    ORDER BY p.signed_at, p.submission_id) AS copy
-            FROM ledger.parcel AS p
-            WHERE p.form IS NOT NULL AND p.period IS NOT NULL AND p.reporter_code IS NOT NULL
-                AND p.sequence_no IS NOT NULL
-                AND p.signed_at <= (SELECT as_of FROM reference.run))
-        SELECT c.submission_no, 'ENV-S06', 'settle', NULL, NULL, c.sequence_no::VARCHAR,
-            CASE WHEN c.copy > 1 THEN NULL ELSE b.submission_id END,
-            CASE WHEN c.copy > 1 THEN '同一序号已有另一份文件'
-                WHEN c.sequence_no < 1 THEN '报送序号从 1 开始'
-                WHEN c.kind = 'ORIGINAL' THEN '首次报送的序号应为 1'
-                WHEN c.supersedes IS NULL OR c.reason_code IS NULL THEN '重报须写明被替代报送编号和重报原因'
-                WHEN b.submission_id IS NULL THEN '没有收到上一序号的报送'
-                ELSE '被替代报送编号不是上一序号的报送' END
-        FROM chain AS c
-        LEFT JOIN chain AS b ON b.form = c.form AND b.period = c.period AND b.reporter_code = c.reporter_code
-            AND b.sequence_no = c.sequence_no - 1 AND b.copy = 1
-        WHERE c.submission_no IN (SELECT submission_no FROM checked)
-            AND (c.copy > 1 OR c.sequence_no < 1
-                OR (c.kind = 'ORIGINAL' AND c.sequence_no <> 1)
-                OR ((c.kind = 'RESUBMIT' OR (c.kind = 'NIL' AND c.sequence_no > 1))
-                    AND (c.supersedes IS NULL OR c.reason_code IS NULL OR b.submission_id IS NULL
-                        OR b.submission_id <> c.supersedes)))"""
-    )
 
 
 def _check_obliged(con: duckdb.DuckDBPyConnection) -> None:
@@ -237,7 +229,7 @@ def _check_obliged(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _quarantine(con: duckdb.DuckDBPyConnection) -> None:
-    """Rows that an E finding keeps out, for forms that hold rows back."""
+    """Rows that an E finding keeps out, unless it is waived, for forms that hold rows back."""
     con.execute(
         "DELETE FROM ledger.quarantined_row WHERE submission_no IN (SELECT submission_no FROM checked)"
     )
@@ -250,6 +242,9 @@ def _quarantine(con: duckdb.DuckDBPyConnection) -> None:
         JOIN reference.forms AS k ON k.form = s.form AND k.quarantine_rows
         JOIN reference.rules AS r ON r.form = s.form AND r.rule_code = f.rule_code AND r.severity = 'E'
         WHERE f.row_no IS NOT NULL AND f.submission_no IN (SELECT submission_no FROM checked)
+            AND NOT EXISTS (
+                SELECT 1 FROM ledger.excuse AS w
+                WHERE w.submission_no = f.submission_no AND w.rule_code = f.rule_code AND w.kind = 'waiver')
         ORDER BY ALL"""
     )
 
@@ -258,69 +253,51 @@ def _stand(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """State of each judged submission before its place in the chain: structure, then the share of rows held back."""
     con.execute("DELETE FROM ledger.standing WHERE submission_no IN (SELECT submission_no FROM checked)")
     con.execute(
-        """
+        f"""
         INSERT INTO ledger.standing
         WITH held AS (
-            SELECT submission_no, count(*) AS rows_held FROM ledger.quarantined_row
+            SELECT submission_no, count(*) FILTER (row_no < {CARRIED_FROM}) AS rows_held, count(*) AS held_in_all
+            FROM ledger.quarantined_row
             WHERE submission_no IN (SELECT submission_no FROM checked) GROUP BY ALL),
         errors AS (
-            SELECT f.submission_no, count(*) FILTER (coalesce(r.severity, 'E') = 'E') AS n_errors,
+            SELECT f.submission_no,
+                count(*) FILTER (coalesce(r.severity, 'E') = 'E' AND w.excuse_id IS NULL) AS n_errors,
                 bool_or(f.rule_code = 'ENV-S01') AS unopened
             FROM ledger.finding AS f
             JOIN ledger.parcel AS p USING (submission_no)
             LEFT JOIN reference.rules AS r ON r.form = p.form AND r.rule_code = f.rule_code
+            LEFT JOIN ledger.excuse AS w
+                ON w.submission_no = f.submission_no AND w.rule_code = f.rule_code AND w.kind = 'waiver'
             WHERE f.submission_no IN (SELECT submission_no FROM checked) GROUP BY ALL),
         judged AS (
             SELECT p.submission_no, d.submission_no IS NOT NULL AS is_readable, coalesce(g.rows_read, 0) AS rows_read,
-                coalesce(h.rows_held, 0) AS rows_held, coalesce(e.n_errors, 0) AS n_errors,
-                coalesce(e.unopened, false) AS unopened, k.reject_above, k.quarantine_rows, p.signed_at
+                coalesce(b.file_rows, g.rows_read, 0) AS file_rows, coalesce(h.rows_held, 0) AS rows_held,
+                coalesce(h.held_in_all, 0) AS held_in_all, coalesce(e.n_errors, 0) AS n_errors,
+                coalesce(e.unopened, false) AS unopened, k.reject_above, k.quarantine_rows, p.signed_at,
+                g.submission_no IS NULL AND x.submission_no IS NOT NULL AS failed
             FROM checked JOIN ledger.parcel AS p USING (submission_no)
             LEFT JOIN readable AS d USING (submission_no)
             LEFT JOIN ledger.reading AS g USING (submission_no)
+            LEFT JOIN ledger.base AS b USING (submission_no)
+            LEFT JOIN (SELECT DISTINCT submission_no FROM ledger.failure WHERE is_open) AS x USING (submission_no)
             LEFT JOIN held AS h USING (submission_no)
             LEFT JOIN errors AS e USING (submission_no)
             LEFT JOIN reference.forms AS k ON k.form = p.form),
         decided AS (
-            SELECT *, CASE WHEN NOT is_readable THEN CASE WHEN unopened THEN 'malformed' ELSE 'rejected' END
-                WHEN quarantine_rows AND rows_held > reject_above * rows_read THEN 'rejected'
+            SELECT *, CASE WHEN failed AND n_errors = 0 THEN 'quarantined'
+                WHEN NOT is_readable THEN CASE WHEN unopened THEN 'malformed' ELSE 'rejected' END
+                WHEN quarantine_rows AND held_in_all > reject_above * greatest(file_rows, rows_read) THEN 'rejected'
                 WHEN quarantine_rows AND n_errors > 0 THEN 'partly_accepted'
                 ELSE 'accepted' END AS state
             FROM judged)
         SELECT submission_no, state, is_readable, rows_read,
             CASE WHEN state IN ('accepted', 'partly_accepted') THEN rows_read - rows_held ELSE 0 END,
-            CASE WHEN state = 'partly_accepted' THEN rows_held ELSE 0 END,
+            CASE WHEN state IN ('accepted', 'partly_accepted') THEN rows_held ELSE 0 END,
             CASE WHEN state IN ('malformed', 'rejected') THEN rows_read ELSE 0 END,
-            0, 0, false, NULL, CASE WHEN state IN ('accepted', 'partly_accepted') THEN signed_at END, NULL, ?
+            0, 0, false, NULL, CASE WHEN state IN ('accepted', 'partly_accepted') THEN signed_at END, NULL, ?,
+            NULL, NULL, 0, 0
         FROM decided""",
         [catalogue.ruleset_version],
-    )
-
-
-def _chain(con: duckdb.DuckDBPyConnection) -> None:
-    """Versions of one obligation: the accepted one with the highest sequence is in force, earlier ones superseded.
-
-    Looks at whole chains of every judged submission; keeps the temp tables `in_force` and `accepted_before`.
-    """
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE links AS
-        SELECT s.submission_no, p.form, p.period, p.period_start, p.reporter_code, s.rows_read, s.state,
-            lead(s.submission_no) OVER w AS replaced_by,
-            CASE WHEN lead(s.submission_no) OVER w IS NOT NULL
-                THEN greatest(lead(s.sys_from) OVER w, s.sys_from) END AS until
-        FROM ledger.standing AS s JOIN ledger.parcel AS p USING (submission_no)
-        WHERE s.sys_from IS NOT NULL
-        WINDOW w AS (PARTITION BY p.form, p.period, p.reporter_code ORDER BY p.sequence_no, p.submission_no);
-        UPDATE ledger.standing AS s
-        SET sys_to = l.until, state = CASE WHEN l.replaced_by IS NOT NULL THEN 'superseded' ELSE s.state END
-        FROM links AS l
-        WHERE l.submission_no = s.submission_no
-            AND (s.sys_to IS DISTINCT FROM l.until
-                OR (l.replaced_by IS NOT NULL AND s.state <> 'superseded'));
-        CREATE OR REPLACE TEMP TABLE in_force AS
-        SELECT submission_no, form, period, period_start, reporter_code, rows_read FROM links WHERE replaced_by IS NULL;
-        CREATE OR REPLACE TEMP TABLE accepted_before AS SELECT submission_no FROM links;
-        """
     )
 
 
@@ -333,7 +310,7 @@ def _check_lateness(con: duckdb.DuckDBPyConnection) -> None:
             p.signed_at::DATE AS signed_on
         FROM checked JOIN ledger.parcel AS p USING (submission_no)
         JOIN owed AS o ON o.form = p.form AND o.period = p.period AND o.reporter_code = p.reporter_code
-        WHERE p.signed_at::DATE > o.due_date;
+        WHERE p.signed_at::DATE > o.due_date AND p.kind <> 'WITHDRAW';
         INSERT INTO ledger.finding
         SELECT submission_no, 'ENV-S08', 'settle', NULL, NULL, signed_on::VARCHAR, due_date::VARCHAR, NULL
         FROM lateness;
@@ -343,18 +320,36 @@ def _check_lateness(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _count(con: duckdb.DuckDBPyConnection) -> None:
-    """Counts by severity; first_pass = no E finding."""
+    """Counts by severity, what excuses cover, and the rows each version stands for; first_pass = no E finding."""
     con.execute(
         """
         UPDATE ledger.standing AS s
-        SET error_count = c.errors, warning_count = c.warnings, first_pass = c.errors = 0
+        SET error_count = c.errors, warning_count = c.warnings, first_pass = c.errors = 0, waived_count = c.waived,
+            unexplained_count = c.warnings - c.explained,
+            rows_in_force = CASE WHEN s.sys_from IS NOT NULL AND c.kind <> 'WITHDRAW'
+                THEN coalesce(c.file_rows, s.rows_read - c.deletions) - c.held_undeleted ELSE 0 END
         FROM (
-            SELECT k.submission_no,
+            SELECT k.submission_no, p.kind, b.file_rows, coalesce(h.held, 0) AS held_undeleted,
+                coalesce(n.deletions, 0) AS deletions,
                 count(f.rule_code) FILTER (coalesce(r.severity, 'E') = 'E') AS errors,
-                count(f.rule_code) FILTER (r.severity = 'W') AS warnings
+                count(f.rule_code) FILTER (r.severity = 'W') AS warnings,
+                count(f.rule_code) FILTER (coalesce(r.severity, 'E') = 'E' AND w.excuse_id IS NOT NULL) AS waived,
+                count(f.rule_code) FILTER (r.severity = 'W' AND x.excuse_id IS NOT NULL) AS explained
             FROM checked AS k
             JOIN ledger.parcel AS p USING (submission_no)
+            LEFT JOIN ledger.base AS b USING (submission_no)
+            LEFT JOIN (
+                SELECT submission_no, count(*) AS held FROM ledger.quarantined_row AS q
+                WHERE q.submission_no IN (SELECT submission_no FROM checked)
+                    AND (q.submission_no, q.row_no) NOT IN (SELECT (submission_no, row_no) FROM deletion)
+                GROUP BY ALL) AS h USING (submission_no)
+            LEFT JOIN (SELECT submission_no, count(*) AS deletions FROM deletion GROUP BY ALL) AS n
+                USING (submission_no)
             LEFT JOIN ledger.standing_finding AS f USING (submission_no)
+            LEFT JOIN ledger.excuse AS w
+                ON w.submission_no = f.submission_no AND w.rule_code = f.rule_code AND w.kind = 'waiver'
+            LEFT JOIN ledger.excuse AS x
+                ON x.submission_no = f.submission_no AND x.rule_code = f.rule_code AND x.kind = 'explanation'
             LEFT JOIN reference.forms AS m ON m.form = p.form
             LEFT JOIN reference.rules AS r ON r.form = coalesce(m.form, '') AND r.rule_code = f.rule_code
             GROUP BY ALL) AS c
@@ -393,29 +388,59 @@ def _verdicts(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _balance(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Every row read is accounted for: counted from the stored and the filed rows, not from the sums above."""
+    """Every row read is accounted for: counted from the stored and the filed rows, not from the sums above.
+
+    Own rows of a correction are shown unless they delete; the rows it carries over come from its base, each once.
+    """
     for form in catalogue.forms.values():
         wrong = con.execute(
             f"""
-            WITH stored AS (
-                SELECT submission_no, count(*) AS n FROM store.{form.table}
-                WHERE submission_no IN (SELECT submission_no FROM checked) GROUP BY ALL),
+            WITH own AS (
+                SELECT submission_no FROM checked JOIN ledger.parcel USING (submission_no) WHERE form = $form),
+            stored AS (
+                SELECT submission_no, count(*) FILTER (row_no < {CARRIED_FROM}) AS n,
+                    count(*) FILTER (row_no >= {CARRIED_FROM}) AS n_carried
+                FROM store.{form.table} WHERE submission_no IN (FROM own) GROUP BY ALL),
+            carried AS (
+                SELECT submission_no, count(*) AS n FROM ledger.carried_row
+                WHERE form = $form AND submission_no IN (FROM own) GROUP BY ALL),
             shown AS (
-                SELECT submission_no, count(*) AS n FROM filed.{form.table}
-                WHERE submission_no IN (SELECT submission_no FROM checked) GROUP BY ALL)
-            SELECT p.submission_id, s.rows_read, s.rows_accepted, s.rows_quarantined, s.rows_rejected,
-                coalesce(t.n, 0), coalesce(v.n, 0)
-            FROM checked JOIN ledger.standing AS s USING (submission_no) JOIN ledger.parcel AS p USING (submission_no)
+                SELECT submission_no, count(*) AS n, count(*) FILTER (row_no < {CARRIED_FROM}) AS n_own
+                FROM filed.{form.table} WHERE submission_no IN (FROM own) GROUP BY ALL),
+            deleted AS (
+                SELECT d.submission_no, count(*) AS n FROM deletion AS d
+                WHERE d.submission_no IN (FROM own) AND NOT EXISTS (
+                    SELECT 1 FROM ledger.quarantined_row AS q
+                    WHERE q.form = $form AND q.submission_no = d.submission_no AND q.row_no = d.row_no)
+                GROUP BY ALL)
+            SELECT p.submission_id, s.rows_read, s.rows_accepted, s.rows_quarantined, s.rows_rejected, s.rows_in_force,
+                coalesce(t.n, 0), coalesce(v.n_own, 0), coalesce(v.n, 0), coalesce(t.n_carried, 0), coalesce(c.n, 0)
+            FROM own JOIN ledger.standing AS s USING (submission_no) JOIN ledger.parcel AS p USING (submission_no)
             LEFT JOIN stored AS t USING (submission_no) LEFT JOIN shown AS v USING (submission_no)
-            WHERE p.form = ? AND (
-                s.rows_read <> s.rows_accepted + s.rows_quarantined + s.rows_rejected
-                OR coalesce(v.n, 0) <> s.rows_accepted OR (s.readable AND coalesce(t.n, 0) <> s.rows_read))
+            LEFT JOIN carried AS c USING (submission_no) LEFT JOIN deleted AS d USING (submission_no)
+            WHERE s.rows_read <> s.rows_accepted + s.rows_quarantined + s.rows_rejected
+                    + CASE WHEN s.state = 'quarantined' THEN s.rows_read ELSE 0 END
+                OR (s.sys_from IS NULL AND coalesce(v.n, 0) <> 0)
+                OR (s.sys_from IS NOT NULL AND coalesce(v.n_own, 0) + coalesce(d.n, 0) <> s.rows_accepted)
+                OR (s.readable AND coalesce(t.n, 0) <> s.rows_read)
+                OR coalesce(t.n_carried, 0) <> coalesce(c.n, 0)
+                OR coalesce(v.n, 0) <> s.rows_in_force
             ORDER BY 1 LIMIT 5""",
-            [form.code],
+            {"form": form.code},
         ).fetchall()
         if wrong:
             raise RowsLostError(
-                f"rows of form {form.code} do not add up (submission, read, accepted, held back, refused, stored, "
-                f"shown): {wrong}. This is a defect of the program; the settlement is rolled back, filings stay in the "
-                "archive."
+                f"rows of form {form.code} do not add up (submission, read, accepted, held back, refused, in force, "
+                f"stored, shown of its own, shown, carried, addresses of carried): {wrong}. This is a defect of the "
+                "program; the settlement is rolled back, filings stay in the archive."
             )
+
+
+def _note_deletions(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """`deletion`: rows under judgement that delete a record (record_action D) and are therefore never shown."""
+    con.execute("CREATE OR REPLACE TEMP TABLE deletion (submission_no UINTEGER, row_no UINTEGER)")
+    for form in catalogue.forms.values():
+        con.execute(
+            f"INSERT INTO deletion SELECT submission_no, row_no FROM store.{form.table} AS r "
+            f"WHERE NOT {undeleted('r')} AND submission_no IN (SELECT submission_no FROM checked)"
+        )

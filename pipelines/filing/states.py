@@ -1,26 +1,44 @@
-"""States of a submission: code, sentence, who acts, what next. A table, not code paths.
+"""The life of a submission as a table: states, events, and what each event makes of each state.
 
-Belongs here: the vocabulary. Does not belong here: deriving states (`settlement`).
+Belongs here: the vocabulary and the transition table of submissions, in words a filer can act on. A state is the
+fold of a submission's events through `TRANSITIONS`; nothing sets it otherwise.
+Does not belong here: deciding which event happens (`settlement`, `versions`), writing events down (`events`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+Actor = Literal["insurer", "analyst", "system", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state: its sentence in both languages, who must act, and what they do next."""
+    """One state: its sentence in both languages, who must act, and what they do next.
+
+    `in_force`: the submission's rows may count (the newest accepted version of its obligation).
+    """
 
     code: str
     label_zh: str
     sentence_zh: str
     sentence_en: str
-    actor: Literal["insurer", "analyst", "nobody"]
+    actor: Actor
     next_zh: str
     next_en: str
     in_force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a submission; `to_state` is where it leads from every state that allows it."""
+
+    code: str
+    label_zh: str
+    sentence_en: str
+    to_state: str
 
 
 STATES: dict[str, State] = {
@@ -31,7 +49,7 @@ STATES: dict[str, State] = {
             "已接收",
             "文件已存档,等待校验。",
             "Archived, waiting for validation.",
-            "nobody",
+            "system",
             "无需操作,等待回执。",
             "Nothing to do; wait for the receipt.",
         ),
@@ -59,8 +77,8 @@ STATES: dict[str, State] = {
             "无问题的行已入库,有阻断性问题的行被隔离,未计入统计。",
             "Sound rows are loaded; rows with blocking findings are held back and not counted.",
             "insurer",
-            "更正被隔离的行后,以下一序号全量重报。",
-            "Correct the held-back rows and resubmit the whole file with the next number.",
+            "更正被隔离的行后,以下一序号全量重报(RESUBMIT),或只报更正的记录(CORRECTION)。",
+            "Correct the held-back rows and, with the next number, resubmit the whole file or file a CORRECTION.",
             in_force=True,
         ),
         State(
@@ -82,5 +100,71 @@ STATES: dict[str, State] = {
             "无需操作。",
             "Nothing to do.",
         ),
+        State(
+            "withdrawn",
+            "已撤回",
+            "机构已撤回本次报送,该报表该期视为未报,历史仍可查询。",
+            "Withdrawn by the insurer: the form counts as not filed for the period; kept in history.",
+            "insurer",
+            "以下一序号重新报送(RESUBMIT,被替代报送编号填撤回件的编号)。",
+            "File again with the next number (RESUBMIT naming the withdrawal).",
+        ),
+        State(
+            "quarantined",
+            "待我方处理",
+            "我方系统在处理该文件时出错,与报送质量无关;文件已存档。",
+            "Our own program failed on this file; this says nothing about the filing, which is kept.",
+            "analyst",
+            "机构无需操作;我方修复后自动重新处理(xiaobao retry)。",
+            "Nothing for the insurer to do; we repair the program and read the file again (xiaobao retry).",
+        ),
     )
 }
+
+INITIAL_STATE = "received"
+#: States a finished judgement may leave.
+_JUDGED = ("malformed", "rejected", "partly_accepted", "accepted", "superseded", "withdrawn")
+
+EVENTS: dict[str, Event] = {
+    event.code: event
+    for event in (
+        Event("receive", "接收", "The bytes are in the archive and the envelope in the ledger.", "received"),
+        Event("fail", "我方出错", "Our program failed on the file.", "quarantined"),
+        Event("retry", "重新处理", "The file waits to be read again.", "received"),
+        Event("set_aside", "暂不计入", "The run's moment lies before the signature.", "received"),
+        Event("find_malformed", "判为无法识别", "The file or its envelope cannot be read.", "malformed"),
+        Event("refuse", "退回", "A structure finding, or too many rows that cannot be accepted.", "rejected"),
+        Event("accept_in_part", "部分接受", "Some rows or facts cannot be accepted.", "partly_accepted"),
+        Event("accept", "接受", "Nothing blocks.", "accepted"),
+        Event("supersede", "被替代", "A later version of the obligation was accepted.", "superseded"),
+        Event("withdraw", "撤回", "An accepted withdrawal names this version.", "withdrawn"),
+    )
+}
+
+#: Judgements: each may follow any other, because a filing is judged anew when something bears on it.
+_JUDGEMENTS = ("find_malformed", "refuse", "accept_in_part", "accept", "supersede", "withdraw")
+
+
+def _transitions() -> dict[tuple[str, str], str]:
+    table: dict[tuple[str, str], str] = {}
+
+    def allow(states: Iterable[str], events: Iterable[str]) -> None:
+        events = tuple(events)
+        for state in states:
+            for event in events:
+                if EVENTS[event].to_state != state:
+                    table[state, event] = EVENTS[event].to_state
+
+    allow(["received"], [*_JUDGEMENTS, "fail"])
+    # What was judged may be judged otherwise when a counterpart, a waiver, the registry or the ruleset changes, and
+    # waits again when an earlier moment is asked. What we failed on is read again once we have repaired our program.
+    allow(_JUDGED, [*_JUDGEMENTS, "set_aside"])
+    allow(["quarantined"], ["retry", "set_aside"])
+    return table
+
+
+TRANSITIONS: dict[tuple[str, str], str] = _transitions()
+"""(state, event) -> state; a pair that is absent cannot happen and stops the settlement."""
+
+#: The event by which a judgement reaches a state.
+ENTRY: dict[str, str] = {EVENTS[event].to_state: event for event in (*_JUDGEMENTS, "fail")}

@@ -145,6 +145,7 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
     parcels: list[tuple[object, ...]] = []
     totals: list[tuple[object, ...]] = []
     findings: list[tuple[object, ...]] = []
+    events: list[tuple[object, ...]] = []
     now = datetime.now(tz=_BUREAU_TIME).replace(tzinfo=None)
     for arrival in arrivals:
         if arrival.content_key in known:
@@ -200,13 +201,16 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
                 arrival.address,
             )
         )
-        totals.extend((number, name, declared) for name, declared in envelope.control_totals.items())
+        totals.extend((number, name, declared, None) for name, declared in envelope.control_totals.items())
+        event_no = con.execute("SELECT nextval('ledger.event_no')").fetchone()[0]  # type: ignore[index]
+        events.append((event_no, number, "receive", envelope.signed_at, arrival.listed.name, None, now))
         findings.extend(
             (number, f.rule_code, "pull", f.row_no, f.column_name, f.value, f.expected, f.detail)
             for f in faults
         )
     insert_rows(con, "ledger.parcel", parcels)
     insert_rows(con, "ledger.control_total", totals)
+    insert_rows(con, "ledger.event", events)
     insert_rows(con, "ledger.finding", findings)
     con.execute("CREATE OR REPLACE TEMP TABLE sighted AS SELECT * FROM ledger.sighting LIMIT 0")
     insert_rows(con, "sighted", [(url, a.listed.name, a.listed.stamp, a.content_key) for a in arrivals])

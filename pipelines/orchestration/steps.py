@@ -19,6 +19,7 @@ import duckdb
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
+from pipelines.filing.events import prepare_events
 from pipelines.filing.receipts import write_receipts
 from pipelines.filing.registry import prepare_registry
 from pipelines.filing.settlement import settle as settle_filings
@@ -37,9 +38,9 @@ from pipelines.orchestration.summaries import (
 from pipelines.publication.release import fingerprint
 from pipelines.publication.release import publish as publish_release
 from pipelines.settings import Settings
-from pipelines.validation.batch import batches, load_batch, unread
+from pipelines.validation.batch import batches, close_failures, load_batch, unread
 from pipelines.validation.structure import judge_envelope
-from pipelines.warehouse.connection import open_warehouse
+from pipelines.warehouse.connection import open_warehouse, transaction
 from pipelines.warehouse.schema import prepare
 
 ProgressCallback = Callable[[str, int, int], None]
@@ -91,7 +92,8 @@ def load_form(
     with _warehouse(settings, catalogue) as con:
         for statement in macro_sql("reference.working_days"):
             con.execute(statement)
-        waiting = unread(con, contract, periods)
+        program = f"{code_version()}/{catalogue.ruleset_version}"
+        waiting = unread(con, contract, periods, program)
         done = 0
         for batch in batches(waiting, _BATCH_BYTES):
             rows += load_batch(
@@ -102,6 +104,7 @@ def load_form(
                 archive,
                 _limits(settings),
                 threads=settings.threads,
+                program_version=program,
                 evidence=partial(_keep_evidence, settings.home / "evidence", form, batch[0].submission_no),
             )
             done += len(batch)
@@ -126,6 +129,17 @@ def settle(settings: Settings, progress: ProgressCallback | None = None) -> Sett
         if progress:
             progress("receipts", 2, 2)
         return _settle_summary(con)
+
+
+def retry(settings: Settings, submission_ids: Sequence[str]) -> int:
+    """Let submissions be read again that our own program failed on; returns how many were waiting for that."""
+    with _warehouse(settings, load_catalogue()) as con:
+        numbers = con.execute(
+            "SELECT submission_no FROM ledger.parcel WHERE submission_id IN (SELECT unnest(?::VARCHAR[]))",
+            [list(submission_ids)],
+        ).fetchall()
+        with transaction(con):
+            return close_failures(con, [number for (number,) in numbers])
 
 
 def publish(settings: Settings) -> ReleaseSummary:
@@ -162,6 +176,7 @@ def _warehouse(settings: Settings, catalogue: Catalogue) -> Iterator[duckdb.Duck
     )
     try:
         prepare(con, catalogue, settings.project_dir / "data" / "calendar" / "working_days.csv")
+        prepare_events(con)
         prepare_registry(con)
         yield con
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import duckdb
 import polars as pl
@@ -30,6 +31,13 @@ from pipelines.warehouse.schema import MARK_WORDS, insert_rows, store_columns
 
 
 @dataclass(frozen=True, slots=True)
+class _Failed:
+    """Our own failure on one file; the text names the error, never the content."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A parcel whose rows are still to be read."""
 
@@ -44,8 +52,13 @@ class Unread:
     byte_size: int
 
 
-def unread(con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | None) -> list[Unread]:
-    """Parcels of a form without a reading, in order of receipt; those refused at the pull are not to be read."""
+def unread(
+    con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | None, program_version: str = ""
+) -> list[Unread]:
+    """Parcels of a form without a reading, in order of receipt.
+
+    Those refused at the pull are not to be read, nor those this version of the program has failed on.
+    """
     rows = con.execute(
         """
         SELECT submission_no, archive_path, period, kind, declared_rows, declared_encoding, declared_sha256, sha256,
@@ -54,10 +67,13 @@ def unread(con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | 
         WHERE form = ? AND (? IS NULL OR list_contains(?, period))
             AND NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
             AND NOT EXISTS (
+                SELECT 1 FROM ledger.failure AS f
+                WHERE f.submission_no = p.submission_no AND f.is_open AND f.program_version = ?)
+            AND NOT EXISTS (
                 SELECT 1 FROM ledger.finding AS f
                 WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code IN ('ENV-S01', 'ENV-S03'))
         ORDER BY period, submission_no""",
-        [form.code, None if periods is None else 1, list(periods or [])],
+        [form.code, None if periods is None else 1, list(periods or []), program_version],
     ).fetchall()
     return [Unread(*row) for row in rows]
 
@@ -84,22 +100,36 @@ def load_batch(
     limits: XlsxLimits,
     *,
     threads: int = 2,
+    program_version: str = "",
     evidence: Callable[[str], None] | None = None,
 ) -> int:
-    """Read, check and store a batch; returns the rows read. `evidence` receives the GX result as JSON text."""
+    """Read, check and store a batch; returns the rows read. `evidence` receives the GX result as JSON text.
+
+    A file on which our own reader fails is set aside (`ledger.failure`) and does not delay the others; a shortage of
+    memory or disk is raised, because it would fail on every file.
+    """
     on_cover = _covered(con, parcels)
 
-    def read(parcel: Unread) -> Grid:
-        return read_parcel(
-            form,
-            archive.data(parcel.archive_path),
-            declared_encoding=parcel.declared_encoding,
-            on_cover=parcel.submission_no in on_cover,
-            limits=limits,
-        )
+    def read(parcel: Unread) -> Grid | _Failed:
+        data = archive.data(parcel.archive_path)
+        try:
+            return read_parcel(
+                form,
+                data,
+                declared_encoding=parcel.declared_encoding,
+                on_cover=parcel.submission_no in on_cover,
+                limits=limits,
+            )
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - any other defect of ours must not stop the other insurers
+            return _Failed(f"{type(error).__name__}: {error}"[:500])
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        grids = list(pool.map(read, parcels))
+        outcomes = list(zip(parcels, pool.map(read, parcels), strict=True))
+    failed = [(parcel.submission_no, found.error) for parcel, found in outcomes if isinstance(found, _Failed)]
+    pairs = [(parcel, found) for parcel, found in outcomes if isinstance(found, Grid)]
+    parcels, grids = [parcel for parcel, _ in pairs], [grid for _, grid in pairs]
     faults: dict[int, list[Fault]] = {}
     for parcel, grid in zip(parcels, grids, strict=True):
         found = judge_file(
@@ -114,6 +144,7 @@ def load_batch(
     clean = {p.submission_no: g for p, g in zip(parcels, grids, strict=True) if p.submission_no not in faults}
     plan = compile_marks(catalogue, form)
     with transaction(con):
+        _note_failures(con, failed, [parcel.submission_no for parcel in parcels], program_version)
         _forget(con, form, [parcel.submission_no for parcel in parcels])
         damages = _stage(con, form, clean)
         for number, found in _disagreements(con, form).items():
@@ -128,6 +159,37 @@ def load_batch(
     if evidence and result is not None:
         evidence(result)
     return sum(grid.rows_read for grid in grids)
+
+
+def _note_failures(
+    con: duckdb.DuckDBPyConnection, failed: list[tuple[int, str]], read: list[int], program_version: str
+) -> None:
+    """Open a failure for what could not be read; what could be read after a failure has been retried."""
+    now = datetime.now(tz=UTC).replace(tzinfo=None)
+    close_failures(con, [*read, *(number for number, _ in failed)])
+    insert_rows(
+        con,
+        "ledger.failure",
+        [(number, "read", error, program_version, now, True) for number, error in failed],
+    )
+
+
+def close_failures(con: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> int:
+    """Let files be read again that we failed on (event `retry`); returns how many there were."""
+    con.execute(
+        """
+        INSERT INTO ledger.event
+        SELECT nextval('ledger.event_no'), submission_no, 'retry', (SELECT as_of FROM reference.run), NULL, NULL,
+            now()::TIMESTAMP
+        FROM ledger.current_state WHERE state = 'quarantined' AND submission_no IN (SELECT unnest(?::UINTEGER[]))
+        ORDER BY submission_no""",
+        [list(numbers)],
+    )
+    row = con.execute(
+        "UPDATE ledger.failure SET is_open = false WHERE is_open AND submission_no IN (SELECT unnest(?::UINTEGER[]))",
+        [list(numbers)],
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _covered(con: duckdb.DuckDBPyConnection, parcels: Sequence[Unread]) -> set[int]:
@@ -200,37 +262,51 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form) -> dict[int, list
                     expected=needed,
                 )
             )
-    for number, name, declared, actual in _control_totals(con, form):
+    _add_up(con, form)
+    unequal = con.execute(
+        """
+        SELECT submission_no, column_name, declared, coalesce(ours, '无此列或不可合计')
+        FROM ledger.control_total JOIN batch USING (submission_no)
+        WHERE declared IS NOT NULL AND (ours IS NULL OR declared::DECIMAL(38, 6) <> ours::DECIMAL(38, 6))
+        ORDER BY submission_no, column_name"""
+    ).fetchall()
+    for number, name, declared, ours in unequal:
         faults.setdefault(number, []).append(
-            Fault("ENV-S02", f"{name} 合计 {declared}", value=f"{name} total {declared}", expected=actual)
+            Fault("ENV-S02", f"{name} 合计 {declared}", value=f"{name} total {declared}", expected=ours)
         )
     return faults
 
 
-def _control_totals(con: duckdb.DuckDBPyConnection, form: Form) -> list[tuple[int, str, str, str]]:
-    """Declared totals that differ from the sum over the file's readable cells (unknown columns differ too)."""
-    summable = {c.name for c in form.columns if c.kind in ("integer", "decimal")}
+def _add_up(con: duckdb.DuckDBPyConnection, form: Form) -> None:
+    """Answer every control total of the form, and every other declared one, with our own sum, in one scan.
+
+    Only readable numbers add up; a name that is no number column of the form has no sum (`ours` NULL).
+    """
     declared = con.execute(
-        "SELECT DISTINCT column_name FROM ledger.control_total JOIN batch USING (submission_no) ORDER BY 1"
+        "SELECT DISTINCT column_name FROM ledger.control_total JOIN batch USING (submission_no)"
     ).fetchall()
-    wrong: list[tuple[int, str, str, str]] = []
-    for (name,) in declared:
-        total = f"coalesce(sum(try_cast(s.{name} AS DECIMAL(38, 6))), 0)" if name in summable else "NULL"
-        column = f"s.{name}" if name in summable else "NULL"
-        wrong.extend(
-            con.execute(
-                f"""
-                SELECT t.submission_no, t.column_name, t.declared,
-                    coalesce(ledger.trim_zeros({total}), '无此列或不可合计')
-                FROM ledger.control_total AS t JOIN batch USING (submission_no)
-                LEFT JOIN staged AS s ON s.submission_no = t.submission_no AND {column} IS NOT NULL
-                WHERE t.column_name = ?
-                GROUP BY ALL HAVING coalesce({total} <> t.declared::DECIMAL(38, 6), true)
-                ORDER BY t.submission_no""",
-                [name],
-            ).fetchall()
-        )
-    return wrong
+    summable = {c.name for c in form.columns if c.kind in ("integer", "decimal")}
+    names = sorted(summable & ({*form.control_totals} | {name for (name,) in declared}))
+    if not names:
+        return
+    sums = ", ".join(f"coalesce(sum(try_cast(s.{name} AS DECIMAL(38, 6))), 0) AS {name}" for name in names)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE added AS
+        UNPIVOT (
+            SELECT submission_no, {sums} FROM batch LEFT JOIN staged AS s USING (submission_no) GROUP BY ALL)
+        ON {", ".join(names)} INTO NAME column_name VALUE total;
+        UPDATE ledger.control_total AS t SET ours = ledger.trim_zeros(a.total)
+        FROM added AS a WHERE a.submission_no = t.submission_no AND a.column_name = t.column_name;
+        INSERT INTO ledger.control_total
+        SELECT submission_no, column_name, NULL, ledger.trim_zeros(total) FROM added AS a
+        WHERE column_name IN ({", ".join(f"'{name}'" for name in form.control_totals) or "''"}) AND NOT EXISTS (
+            SELECT 1 FROM ledger.control_total AS t
+            WHERE t.submission_no = a.submission_no AND t.column_name = a.column_name)
+        ORDER BY submission_no, column_name;
+        DROP TABLE added;
+        """
+    )
 
 
 def _store(con: duckdb.DuckDBPyConnection, plan: MarkPlan, stored: list[int]) -> None:

@@ -17,6 +17,9 @@ from pipelines.warehouse.schema import MARK_WORDS
 
 BITS_PER_WORD = 60
 EARLIEST_DATE = "1990-01-01"
+#: A row that deletes a record (record_action D) says no more than its key; the rest of it is not judged.
+_DELETES = "record_action__filed = 'D'"
+_ALL = (1 << BITS_PER_WORD) - 1
 _NUMBER_LIMIT = "1000000000000"
 #: Text that looks like an identity number or a mobile phone (GEN-I04).
 CLEAR_TEXT_PERSON = (
@@ -76,6 +79,13 @@ class MarkPlan:
                 words[check.word] = words.get(check.word, 0) | check.mask
         return " OR ".join(f"(broken_{w} & {m}) <> 0" for w, m in sorted(words.items())) or "false"
 
+    def _key_mask(self, word: int) -> int:
+        """Bits that count for a deletion: whether its action and its key can be read."""
+        told = {*self.form.key, "record_action"}
+        return sum(
+            c.mask for c in self.checks if c.word == word and c.rule_code == "GEN-I01" and c.column in told
+        )
+
     def select(self, staged: str, batch: str) -> str:
         """SELECT giving `store.<form>` columns from staged text and the batch's per-submission constants.
 
@@ -91,7 +101,10 @@ class MarkPlan:
                 for check in self.checks
                 if check.word == word
             ]
-            words.append(f"({' | '.join(terms) if terms else '0::UBIGINT'}) AS broken_{word}")
+            marks = f"({' | '.join(terms) if terms else '0::UBIGINT'})"
+            words.append(
+                f"{marks} & CASE WHEN {_DELETES} THEN {self._key_mask(word)} ELSE {_ALL} END AS broken_{word}"
+            )
         names = ", ".join(name for name, _ in self.typed_columns)
         return f"""
     SELECT {names}, submission_no, row_no,

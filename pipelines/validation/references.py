@@ -14,8 +14,29 @@ import duckdb
 
 from pipelines.contracts.model import Catalogue, Form, Rule
 from pipelines.validation.marks import compile_marks
+from pipelines.warehouse.schema import CARRIED_FROM, undeleted
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
+
+
+def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
+    """`readable`: submissions whose structure is in order, so their rows may be looked at; rows_read is the whole file.
+
+    What is refused for its place among versions (stage `version`) stays readable: rows are looked at as filed.
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE readable AS
+        SELECT p.submission_no, p.form, p.reporter_code, p.period, p.period_start, p.period_end, p.sequence_no,
+            p.signed_at, p.kind, p.supersedes, coalesce(b.file_rows, r.rows_read) AS rows_read
+        FROM ledger.parcel AS p JOIN ledger.reading AS r USING (submission_no)
+        LEFT JOIN ledger.base AS b USING (submission_no)
+        WHERE r.stored AND p.signed_at <= (SELECT as_of FROM reference.run)
+            AND NOT EXISTS (
+                SELECT 1 FROM ledger.finding AS f
+                WHERE f.submission_no = p.submission_no AND starts_with(f.rule_code, 'ENV-')
+                    AND f.rule_code <> 'ENV-S08' AND f.stage <> 'version')"""
+    )
 
 
 def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -64,16 +85,18 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             f"""
             CREATE OR REPLACE TEMP VIEW all_{form.table} AS
             SELECT {columns}, r.submission_no, r.row_no, {identity}, s.period_start, s.period_end, s.sequence_no
-            FROM store.{form.table} AS r JOIN readable AS s USING (submission_no);
+            FROM store.{form.table} AS r JOIN readable AS s USING (submission_no)
+            WHERE {undeleted("r")};
             CREATE OR REPLACE TEMP VIEW self_{form.table} AS
             SELECT {columns}, r.submission_no, r.row_no, {identity}, s.period_start, s.period_end, s.sequence_no
             FROM store.{form.table} AS r JOIN readable AS s USING (submission_no)
-            WHERE r.submission_no IN (SELECT submission_no FROM checked);
+            WHERE {undeleted("r")} AND r.submission_no IN (SELECT submission_no FROM checked);
             CREATE OR REPLACE TEMP VIEW counterpart_{form.table} AS
             SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
             FROM counterpart AS c
             JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
-            JOIN readable AS s ON s.submission_no = r.submission_no;
+            JOIN readable AS s ON s.submission_no = r.submission_no
+            WHERE {undeleted("r")};
             CREATE OR REPLACE TEMP VIEW submissions_{form.table} AS
             SELECT s.submission_no, s.reporter_code AS filing_reporter, s.period AS filing_period, s.period_start,
                 s.period_end, s.signed_at, s.supersedes, s.kind, s.rows_read, s.sequence_no
@@ -93,6 +116,7 @@ def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
                 _run_query_rule(con, form, rule)
             elif rule.code == "GEN-U01":
                 _key_unique(con, form, rule)
+                _actions_fit(con, form, rule)
             elif rule.code == "GEN-U02":
                 _rolls_up(con, form, rule)
             elif rule.code == "GEN-P01":
@@ -194,6 +218,31 @@ def _key_unique(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
             WHERE (submission_no, {key}) IN (
                 SELECT (submission_no, {key}) FROM self_{form.table}
                 WHERE {own} IS NOT NULL GROUP BY submission_no, {key} HAVING count(*) > 1))"""
+    )
+
+
+def _actions_fit(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
+    """A full file inserts only; in a correction I names a record its base has not, U and D one that it has."""
+    own = form.key[-1]
+    same_key = " AND ".join(f"e.{name} = r.{name}" for name in form.key)
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        WITH acted AS (
+            SELECT r.submission_no, r.row_no, r.{own}, r.record_action, s.kind = 'CORRECTION' AS is_delta,
+                EXISTS (
+                    SELECT 1 FROM ledger.base AS b
+                    JOIN store.{form.table} AS e ON e.submission_no = b.base_no AND {undeleted("e")} AND {same_key}
+                    WHERE b.submission_no = r.submission_no) AS known
+            FROM store.{form.table} AS r JOIN submissions_{form.table} AS s USING (submission_no)
+            WHERE r.row_no < {CARRIED_FROM} AND (s.kind = 'CORRECTION' OR r.record_action <> 'I')
+                AND r.{own} IS NOT NULL)
+        SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {own}::VARCHAR,
+            CASE WHEN NOT is_delta THEN concat('全量文件的记录操作应为 I,此行为 ', record_action)
+                WHEN known THEN '被更正的报送中已有此编号,应为 U 或 D'
+                ELSE concat('被更正的报送中没有此编号,不能 ', record_action) END, NULL
+        FROM acted
+        WHERE NOT is_delta OR known = (record_action = 'I')"""
     )
 
 

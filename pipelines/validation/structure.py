@@ -16,8 +16,8 @@ from pipelines.intake.envelope import Envelope
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
 
-#: Kinds whose life cycle is open; the others get an answer that says so.
-OPEN_KINDS = ("ORIGINAL", "RESUBMIT", "NIL")
+#: Kinds that hold rows; the others are a statement alone, their data file has a header only.
+_WITH_ROWS = ("ORIGINAL", "RESUBMIT", "CORRECTION")
 _PERIOD_KINDS = {"monthly": ("month",), "quarterly": ("quarter",)}
 
 
@@ -50,15 +50,6 @@ def judge_envelope(envelope: Envelope, catalogue: Catalogue) -> Sequence[Fault]:
                 "填报人、复核人、批准人须齐全且为三个不同的人",
                 value=f"{len(signers)} filled, {len(set(signers))} different",
                 expected="3",
-            )
-        )
-    if envelope.kind is not None and envelope.kind not in OPEN_KINDS:
-        faults.append(
-            Fault(
-                "ENV-S06",
-                f"报送类型 {envelope.kind} 尚未开放,请以 RESUBMIT 全量重报",
-                value=envelope.kind,
-                expected=" | ".join(OPEN_KINDS),
             )
         )
     return faults
@@ -134,6 +125,10 @@ def judge_file(
         faults.append(
             Fault("ENV-S05", f"零报告却有 {grid.rows_read} 行数据", value=str(grid.rows_read), expected="0")
         )
-    if kind in ("ORIGINAL", "RESUBMIT") and not grid.rows_read:
+    if kind == "WITHDRAW" and grid.rows_read:
+        faults.append(
+            Fault("ENV-S05", f"撤回却有 {grid.rows_read} 行数据", value=str(grid.rows_read), expected="0")
+        )
+    if kind in _WITH_ROWS and not grid.rows_read:
         faults.append(Fault("ENV-S05", "没有数据行:确无业务时请报送零报告(NIL)", value="0", expected="NIL"))
     return faults

@@ -35,6 +35,7 @@ CREATE SCHEMA IF NOT EXISTS reference;
 CREATE SCHEMA IF NOT EXISTS published;
 
 CREATE SEQUENCE IF NOT EXISTS ledger.submission_no START 1;
+CREATE SEQUENCE IF NOT EXISTS ledger.event_no START 1;
 
 -- What a source showed, so that an unchanged file is never opened twice.
 CREATE TABLE IF NOT EXISTS ledger.sighting (
@@ -49,8 +50,18 @@ CREATE TABLE IF NOT EXISTS ledger.parcel (
     declared_rows BIGINT, declared_encoding VARCHAR, declared_sha256 VARCHAR, signed_at TIMESTAMP,
     on_cover BOOLEAN NOT NULL,
     sha256 VARCHAR NOT NULL, byte_size BIGINT NOT NULL, source_name VARCHAR NOT NULL, archive_path VARCHAR NOT NULL);
+-- Control totals: what the envelope states (NULL: nothing) and what we add up (NULL: not read, or no such column).
 CREATE TABLE IF NOT EXISTS ledger.control_total (
-    submission_no UINTEGER NOT NULL, column_name VARCHAR NOT NULL, declared VARCHAR NOT NULL);
+    submission_no UINTEGER NOT NULL, column_name VARCHAR NOT NULL, declared VARCHAR, ours VARCHAR);
+
+-- What happened to each submission, in order; appended only. Its state is the fold of these events (filing.states).
+CREATE TABLE IF NOT EXISTS ledger.event (
+    event_no UBIGINT PRIMARY KEY, submission_no UINTEGER NOT NULL, event VARCHAR NOT NULL, known_at TIMESTAMP,
+    cause VARCHAR, ruleset_version VARCHAR, recorded_at TIMESTAMP NOT NULL);
+-- Files on which our own program failed; an open failure keeps the file unread until the program changes or a retry.
+CREATE TABLE IF NOT EXISTS ledger.failure (
+    submission_no UINTEGER NOT NULL, step VARCHAR NOT NULL, error VARCHAR NOT NULL, program_version VARCHAR NOT NULL,
+    failed_at TIMESTAMP NOT NULL, is_open BOOLEAN NOT NULL);
 
 -- What reading the file gave. A parcel without a reading is still to be read.
 CREATE TABLE IF NOT EXISTS ledger.reading (
@@ -69,7 +80,18 @@ CREATE TABLE IF NOT EXISTS ledger.standing (
     submission_no UINTEGER PRIMARY KEY, state VARCHAR NOT NULL, readable BOOLEAN NOT NULL, rows_read BIGINT NOT NULL,
     rows_accepted BIGINT NOT NULL, rows_quarantined BIGINT NOT NULL, rows_rejected BIGINT NOT NULL,
     error_count BIGINT NOT NULL, warning_count BIGINT NOT NULL, first_pass BOOLEAN NOT NULL, late_days INTEGER,
-    sys_from TIMESTAMP, sys_to TIMESTAMP, ruleset_version VARCHAR NOT NULL);
+    sys_from TIMESTAMP, sys_to TIMESTAMP, ruleset_version VARCHAR NOT NULL, rows_in_force BIGINT, nil_streak INTEGER,
+    waived_count BIGINT, unexplained_count BIGINT);
+-- A correction is unfolded into the full file it stands for: its base, and the address of each row it carries over.
+CREATE TABLE IF NOT EXISTS ledger.base (
+    submission_no UINTEGER PRIMARY KEY, base_no UINTEGER NOT NULL, file_rows BIGINT);
+CREATE TABLE IF NOT EXISTS ledger.carried_row (
+    form VARCHAR NOT NULL, submission_no UINTEGER NOT NULL, row_no UINTEGER NOT NULL, origin_no UINTEGER NOT NULL,
+    origin_row_no UINTEGER NOT NULL);
+-- Waivers (of E findings) and explanations (of W findings) that hold for a submission.
+CREATE TABLE IF NOT EXISTS ledger.excuse (
+    submission_no UINTEGER NOT NULL, rule_code VARCHAR NOT NULL, kind VARCHAR NOT NULL, excuse_id VARCHAR NOT NULL,
+    reason VARCHAR, granted_at TIMESTAMP, last_period VARCHAR, excused_by_no UINTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger.quarantined_row (
     form VARCHAR NOT NULL, submission_no UINTEGER NOT NULL, row_no UINTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger.verdict (
@@ -85,6 +107,8 @@ CREATE TABLE IF NOT EXISTS reference.working_days (
 CREATE TABLE IF NOT EXISTS reference.prepared (stamp VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.run (as_of TIMESTAMP);
 CREATE TABLE IF NOT EXISTS reference.supervisor (supervisor_code VARCHAR);
+CREATE TABLE IF NOT EXISTS reference.submission_events (
+    event VARCHAR PRIMARY KEY, label_zh VARCHAR, to_state VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.rules (
     form VARCHAR NOT NULL, rule_code VARCHAR NOT NULL, rule_class VARCHAR NOT NULL, severity VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, text_zh VARCHAR, text_en VARCHAR, message_zh VARCHAR, message_en VARCHAR,
@@ -104,15 +128,56 @@ CREATE TABLE IF NOT EXISTS published.kpi_values (
 """
 
 PUBLIC_VIEWS = """
+CREATE OR REPLACE VIEW ledger.current_state AS
+SELECT e.submission_no, arg_max(s.to_state, e.event_no) AS state
+FROM ledger.event AS e
+JOIN reference.submission_events AS s USING (event)
+GROUP BY e.submission_no;
+
 CREATE OR REPLACE VIEW filing.submissions AS
 SELECT
     p.submission_id, p.submission_no, p.form, p.form_version, p.reporter_code, p.period, p.kind, p.sequence_no,
-    p.supersedes, p.reason_code, coalesce(s.state, 'received') AS state, s.rows_read, s.rows_accepted,
-    s.rows_quarantined, s.rows_rejected, s.error_count, s.warning_count, s.first_pass, s.late_days, p.sha256,
-    p.byte_size, r.encoding, p.source_name, p.signed_at, s.sys_from, s.sys_to, s.ruleset_version
+    p.supersedes, p.reason_code, b.submission_id AS base_submission_id, coalesce(c.state, 'received') AS state,
+    coalesce(s.sys_from IS NOT NULL AND s.sys_to IS NULL AND p.kind <> 'WITHDRAW', false) AS in_force,
+    s.rows_read, s.rows_accepted, s.rows_quarantined, s.rows_rejected, s.rows_in_force, s.error_count,
+    s.warning_count, s.waived_count, s.unexplained_count, s.first_pass, s.late_days, s.nil_streak, p.sha256,
+    p.byte_size, r.encoding, p.source_name, coalesce(t.times_received, 1) AS times_received, p.signed_at, s.sys_from,
+    s.sys_to, s.ruleset_version
 FROM ledger.parcel AS p
+LEFT JOIN ledger.current_state AS c USING (submission_no)
 LEFT JOIN ledger.standing AS s USING (submission_no)
-LEFT JOIN ledger.reading AS r USING (submission_no);
+LEFT JOIN ledger.reading AS r USING (submission_no)
+LEFT JOIN ledger.base AS d USING (submission_no)
+LEFT JOIN ledger.parcel AS b ON b.submission_no = d.base_no
+LEFT JOIN (SELECT content_key, count(*) AS times_received FROM ledger.sighting GROUP BY ALL) AS t
+    ON t.content_key = p.content_key;
+
+CREATE OR REPLACE VIEW filing.events AS
+SELECT p.submission_id, e.event_no, e.event, s.to_state AS state, e.known_at, e.cause, e.ruleset_version
+FROM ledger.event AS e
+JOIN ledger.parcel AS p USING (submission_no)
+JOIN reference.submission_events AS s USING (event);
+
+CREATE OR REPLACE VIEW filing.control_totals AS
+SELECT
+    p.submission_id, p.form, p.period, p.reporter_code, t.column_name, h.header, t.declared, t.ours,
+    try_cast(t.declared AS DECIMAL(38, 6)) = try_cast(t.ours AS DECIMAL(38, 6)) AS agrees
+FROM ledger.control_total AS t
+JOIN ledger.parcel AS p USING (submission_no)
+LEFT JOIN ledger.header AS h ON h.submission_no = t.submission_no AND h.column_name = t.column_name;
+
+CREATE OR REPLACE VIEW filing.excuses AS
+SELECT p.submission_id, p.form, p.period, p.reporter_code, e.rule_code, e.kind, e.excuse_id, e.reason, e.granted_at,
+    e.last_period
+FROM ledger.excuse AS e
+JOIN ledger.parcel AS p USING (submission_no);
+
+-- Rows that a correction carries over, and the file each was filed in.
+CREATE OR REPLACE VIEW filing.carried_rows AS
+SELECT p.submission_id, c.form, c.row_no, o.submission_id AS filed_in, c.origin_row_no AS filed_row_no
+FROM ledger.carried_row AS c
+JOIN ledger.parcel AS p USING (submission_no)
+JOIN ledger.parcel AS o ON o.submission_no = c.origin_no;
 
 CREATE OR REPLACE VIEW ledger.standing_finding AS
 SELECT f.*
@@ -120,21 +185,30 @@ FROM ledger.finding AS f
 JOIN ledger.standing AS s USING (submission_no)
 WHERE s.readable OR starts_with(f.rule_code, 'ENV-');
 
+-- A row that a correction carries over is named by its place in the file it was filed in.
 CREATE OR REPLACE VIEW filing.findings AS
 SELECT
-    p.submission_id, p.form, p.period, p.reporter_code, f.rule_code, r.rule_class, r.severity, d.sheet, f.row_no,
-    f.column_name, h.header,
+    p.submission_id, p.form, p.period, p.reporter_code, f.rule_code, r.rule_class, r.severity, d.sheet,
+    coalesce(c.origin_row_no, f.row_no) AS row_no, f.column_name, h.header,
     CASE WHEN f.row_no IS NOT NULL AND h.position IS NOT NULL
-        THEN concat(ledger.column_letters(h.position), f.row_no) END AS cell,
-    f.value, f.expected,
+        THEN concat(ledger.column_letters(h.position), coalesce(c.origin_row_no, f.row_no)) END AS cell,
+    o.submission_id AS filed_in, f.value, f.expected,
     ledger.message(r.message_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS message_zh,
     ledger.message(r.message_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS message_en,
     ledger.message(r.fix_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS fix_zh,
-    ledger.message(r.fix_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS fix_en
+    ledger.message(r.fix_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS fix_en,
+    w.excuse_id AS waived_by, x.excuse_id AS explained_by
 FROM ledger.standing_finding AS f
 JOIN ledger.parcel AS p USING (submission_no)
-LEFT JOIN ledger.reading AS d USING (submission_no)
-LEFT JOIN ledger.header AS h ON h.submission_no = f.submission_no AND h.column_name = f.column_name
+LEFT JOIN ledger.carried_row AS c ON c.submission_no = f.submission_no AND c.row_no = f.row_no
+LEFT JOIN ledger.parcel AS o ON o.submission_no = c.origin_no
+LEFT JOIN ledger.reading AS d ON d.submission_no = coalesce(c.origin_no, f.submission_no)
+LEFT JOIN ledger.header AS h
+    ON h.submission_no = coalesce(c.origin_no, f.submission_no) AND h.column_name = f.column_name
+LEFT JOIN ledger.excuse AS w
+    ON w.submission_no = f.submission_no AND w.rule_code = f.rule_code AND w.kind = 'waiver'
+LEFT JOIN ledger.excuse AS x
+    ON x.submission_no = f.submission_no AND x.rule_code = f.rule_code AND x.kind = 'explanation'
 LEFT JOIN reference.forms AS k ON k.form = p.form
 LEFT JOIN reference.rules AS r ON r.form = coalesce(k.form, '') AND r.rule_code = f.rule_code;
 
@@ -174,6 +248,7 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
     contract has gained. `working_days_csv`: day, is_working_day, note.
     """
     con.execute(LEDGER_DDL)
+    _bring_up_to_date(con)
     shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS).encode()).hexdigest()[:16]
     stamp = f"{catalogue.ruleset_version}/{shape}/{hashlib.sha256(working_days_csv.read_bytes()).hexdigest()}"
     if con.execute("SELECT 1 FROM reference.prepared WHERE stamp = ?", [stamp]).fetchone():
@@ -186,6 +261,24 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
         _prepare_form(con, form)
     con.execute("DELETE FROM reference.prepared")
     con.execute("INSERT INTO reference.prepared VALUES (?)", [stamp])
+
+
+def _bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:
+    """Give tables of an older build database the columns they have gained since; what they hold stays."""
+    facts = (
+        "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+        "WHERE schema_name IN ('ledger', 'reference', 'published') AND NOT internal ORDER BY ALL"
+    )
+    with duckdb.connect() as scratch:
+        scratch.execute(LEDGER_DDL)
+        wanted = {row[:3]: row[3:] for row in scratch.execute(facts).fetchall()}
+    have = {row[:3]: row[3:] for row in con.execute(facts).fetchall()}
+    for (schema, table, column), (data_type, is_nullable) in wanted.items():
+        found = have.get((schema, table, column))
+        if found is None:
+            con.execute(f"ALTER TABLE {schema}.{table} ADD COLUMN {column} {data_type}")
+        elif is_nullable and not found[1]:
+            con.execute(f"ALTER TABLE {schema}.{table} ALTER COLUMN {column} DROP NOT NULL")
 
 
 def _fill_calendar(con: duckdb.DuckDBPyConnection, working_days_csv: Path) -> None:
@@ -208,6 +301,15 @@ def store_columns(form: Form) -> list[tuple[str, str]]:
     ]
 
 
+#: Rows that a correction carries over from its base are numbered from here on; no file has that many rows.
+CARRIED_FROM = 1 << 30
+
+
+def undeleted(alias: str) -> str:
+    """SQL: the stored row is a record, not the deletion (record_action D) of one."""
+    return f"{alias}.record_action IS DISTINCT FROM 'D'"
+
+
 def _prepare_form(con: duckdb.DuckDBPyConnection, form: Form) -> None:
     typed = store_columns(form)
     con.execute(f"CREATE TABLE IF NOT EXISTS store.{form.table} ({', '.join(f'{n} {t}' for n, t in typed)})")
@@ -227,7 +329,7 @@ def _prepare_form(con: duckdb.DuckDBPyConnection, form: Form) -> None:
         FROM store.{form.table} AS r
         JOIN ledger.standing AS s ON s.submission_no = r.submission_no AND s.sys_from IS NOT NULL
         JOIN ledger.parcel AS p ON p.submission_no = r.submission_no
-        WHERE NOT EXISTS (
+        WHERE {undeleted("r")} AND NOT EXISTS (
             SELECT 1 FROM ledger.quarantined_row AS q
             WHERE q.form = '{form.code}' AND q.submission_no = r.submission_no AND q.row_no = r.row_no)""")
 

@@ -82,6 +82,8 @@ def _head(facts: dict[str, object], language: Language) -> None:
 
     chinese = language is Language.ZH
     grid = RichTable(box=None, show_header=False, pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")  # Chinese has no spaces to break at: without it the end would be cut off
     state = STATES.get(str(facts["state"]))
     if state:
         sentence = state.sentence_zh if chinese else state.sentence_en

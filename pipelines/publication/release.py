@@ -25,6 +25,9 @@ PUBLIC_TABLES: dict[str, str] = {
     "filing.findings": "submission_id, rule_code, row_no NULLS FIRST, column_name NULLS FIRST, value NULLS FIRST",
     "filing.obligations": "form, period, reporter_code",
     "filing.verdicts": "submission_id, rule_code",
+    "filing.events": "submission_id, event_no",
+    "filing.control_totals": "submission_id, column_name",
+    "filing.carried_rows": "submission_id, row_no",
     "registry.institutions": "org_code, valid_from",
     "registry.reporters": "org_code",
 }

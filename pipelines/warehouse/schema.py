@@ -153,7 +153,9 @@ LEFT JOIN (SELECT content_key, count(*) AS times_received FROM ledger.sighting G
     ON t.content_key = p.content_key;
 
 CREATE OR REPLACE VIEW filing.events AS
-SELECT p.submission_id, e.event_no, e.event, s.to_state AS state, e.known_at, e.cause, e.ruleset_version
+SELECT
+    p.submission_id, row_number() OVER (PARTITION BY e.submission_no ORDER BY e.event_no) AS event_no, e.event,
+    s.to_state AS state, e.known_at, e.cause, e.ruleset_version
 FROM ledger.event AS e
 JOIN ledger.parcel AS p USING (submission_no)
 JOIN reference.submission_events AS s USING (event);

@@ -1,0 +1,65 @@
+"""`xiaobao history` and `xiaobao retry` over a real release of real filings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+from pipelines.cli.errors import ExitCode
+from pipelines.publication.release import fingerprint, publish
+from pipelines.settings import Settings
+from pipelines.warehouse.connection import open_warehouse
+from tests.support.desk import BRANCH, REPORTER, Desk, row
+
+Xiaobao = Callable[..., Result]
+
+
+@pytest.fixture
+def desk(run_settings: Settings) -> Desk:
+    """Three versions of one obligation, the last one refused, published."""
+    desk = Desk(run_settings)
+    desk.register()
+    fixed = {"reporter_code": REPORTER, "org_code": BRANCH}
+    desk.file("F05", [row("F05", 1, **fixed), row("F05", 2, **fixed)])
+    desk.file("F05", [row("F05", 1, **fixed, record_action="D")], sequence=2, kind="CORRECTION")
+    desk.file("F05", [row("F05", 2, **fixed)], sequence=3)
+    desk.run()
+    con = open_warehouse(desk.settings.build_database)
+    try:
+        con.execute("CREATE SCHEMA kpi; CREATE TABLE kpi.kpi_values AS SELECT * FROM published.kpi_values")
+        con.execute("ALTER TABLE kpi.kpi_values DROP release_no")
+        publish(
+            con,
+            desk.settings.releases_dir,
+            print_=fingerprint(con, "d"),
+            code_version="1",
+            ruleset_version="r",
+        )
+    finally:
+        con.close()
+    return desk
+
+
+def test_history_tells_events_and_versions(desk: Desk, xiaobao: Xiaobao) -> None:
+    shown = xiaobao("history", f"F05-2024-03-{REPORTER}-001").stdout
+    for text in ("接收 receive", "被替代 supersede", "CORRECTION", f"F05-2024-03-{REPORTER}-002", "已被替代"):
+        assert text in shown
+    events = json.loads(xiaobao("history", f"F05-2024-03-{REPORTER}-003", "--format", "json").stdout)
+    assert [(line["event"], line["state"]) for line in events] == [
+        ("receive", "received"),
+        ("refuse", "rejected"),
+    ]
+
+
+def test_history_of_nobody_says_so(desk: Desk, xiaobao: Xiaobao) -> None:
+    done = xiaobao("history", "nobody")
+    assert done.exit_code != ExitCode.OK
+    assert "nobody" in str(done.exception)
+
+
+def test_retry_of_what_does_not_wait_for_us_says_so(desk: Desk, xiaobao: Xiaobao) -> None:
+    done = xiaobao("retry", f"F05-2024-03-{REPORTER}-001")
+    assert "waits for us" in str(done.exception)

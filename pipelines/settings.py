@@ -24,6 +24,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "XIAOBAO_"
 
+PERSON_KEY_VARIABLE = f"{ENV_PREFIX}PERSON_KEY"
+"""Secret of the keyed hash of persons. No setting: `xiaobao config` must not be able to print it
+(:mod:`pipelines.intake.persons` reads it).
+"""
+
 TIMEZONE = "Asia/Shanghai"
 """Deadlines, signatures and schedules are local time of the bureau; timestamps are stored without a zone."""
 
@@ -179,6 +184,11 @@ class Settings(BaseSettings):
         return self.home / "outbox"
 
     @property
+    def registers_dir(self) -> Path:
+        """Register filings made on the command line (waivers, explanations, appeals); pulled like an inbox."""
+        return self.home / "registers"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own records (runs, events, schedules)."""
         return self.home / "dagster"
@@ -240,7 +250,7 @@ def describe(settings: Settings) -> list[SettingLine]:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Variables with our prefix that name no setting: a typo there would otherwise pass in silence."""
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    """Variables with our prefix that name neither a setting nor a secret: a typo would otherwise pass in silence."""
+    known = {PERSON_KEY_VARIABLE, *(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)}
     ours = (name for name in environment if name.upper().startswith(ENV_PREFIX))
     return sorted(name for name in ours if name.upper() not in known)

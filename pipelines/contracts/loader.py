@@ -63,10 +63,14 @@ _CODES = re.compile(r"\{codes:([A-Z0-9_]+)(?::([A-Z]))?\}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MESSAGE_PLACEHOLDERS = {"value", "expected", "column", "header"}
 _RELATION = re.compile(
-    r"\{(?:self|self\.all|submissions|rollup|working_days|([A-Z][A-Z0-9]*)(?:\.counterpart)?)\}"
+    r"\{(?:self|self\.all|submissions|rollup|working_days|reporters|forms|rules|"
+    r"([A-Z][A-Z0-9]*)(?:\.counterpart|\.known)?)\}"
 )
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING = re.compile(r"'(?:[^']|'')*'")
+_NEVER_WAIVED = {"GEN-I01", "GEN-I02", "GEN-I03", "GEN-I04", "GEN-I05", "GEN-U01"}
+"""A waiver must not let in what cannot be read, clear personal data, or one key twice; nor anything that
+makes a file no filing (class structure)."""
 
 
 def load_catalogue(root: Path | None = None) -> Catalogue:
@@ -387,11 +391,12 @@ class _FormReader:
             raise ValueError(
                 f"implementation.kwargs.rule is {terms.get('rule')!r}; needed: the rule's own name"
             )
+        kind: RuleKind = self._one_of("ruleKind", facts["ruleKind"], get_args(RuleKind))
         return Rule(
             code=item["name"],
             rule_class=self._one_of("ruleClass", facts["ruleClass"], get_args(RuleClass)),
             severity=_SEVERITIES[self._one_of("severity", item["severity"], tuple(_SEVERITIES))],  # type: ignore[arg-type]
-            kind=self._one_of("ruleKind", facts["ruleKind"], get_args(RuleKind)),
+            kind=kind,
             fields=tuple(facts["fields"]),
             text_zh=facts["textZh"],
             text_en=item["description"],
@@ -409,6 +414,7 @@ class _FormReader:
             effective_to=_as_date(facts.get("effectiveTo")),
             not_evaluable_reason=facts.get("notEvaluableReason"),
             not_evaluable_reason_zh=facts.get("notEvaluableReasonZh"),
+            waivable=self._one_of("waivable", facts.get("waivable", kind in {"row", "query"}), (True, False)),
         )
 
     def _sql(self, text: str | None) -> str | None:
@@ -523,6 +529,8 @@ def _check_rule(note: Callable[[str], None], rule: Rule, names: set[str]) -> Non
         for placeholder in _PLACEHOLDER.findall(rule.query):
             if not _RELATION.fullmatch("{" + placeholder + "}"):
                 note(f"{where}: the query uses the unknown relation {{{placeholder}}}")
+    if rule.waivable and (rule.rule_class == "structure" or rule.code in _NEVER_WAIVED):
+        note(f"{where}: waivable, but rules on structure, readability, personal data and keys never are")
     if (rule.kind == "not_evaluable") != bool(rule.not_evaluable_reason and rule.not_evaluable_reason_zh):
         note(f"{where}: not_evaluable rules, and no others, have notEvaluableReason and notEvaluableReasonZh")
 

@@ -122,13 +122,16 @@ class Rule:
         expected: DuckDB expression of a row rule that gives the expected value as text, or None.
         query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
             finding; relations are written ``{self}``, ``{self.all}``, ``{submissions}``, ``{F02}``,
-            ``{F02.counterpart}``, ``{rollup}``, ``{working_days}``.
+            ``{F02.counterpart}``, ``{R01.known}``, ``{rollup}``, ``{working_days}``, ``{reporters}``,
+            ``{forms}``, ``{rules}``.
         needs: forms whose counterpart must exist, else the verdict is not_run for that submission.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
         effective_to: last day of the periods it applies to, None while it is in force.
         not_evaluable_reason: why a ``not_evaluable`` rule cannot be run, English.
         not_evaluable_reason_zh: the same, Chinese.
+        waivable: a supervisor may accept its findings for an insurer (form R04); never for rules on
+            structure, readability, clear personal data and repeated keys.
     """
 
     code: str
@@ -152,6 +155,7 @@ class Rule:
     effective_to: date | None = None
     not_evaluable_reason: str | None = None
     not_evaluable_reason_zh: str | None = None
+    waivable: bool = False
 
     @property
     def blamed_column(self) -> str | None:

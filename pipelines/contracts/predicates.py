@@ -4,7 +4,9 @@ A predicate is a boolean expression over the typed columns of one filed row. It 
 NULL counts as holding, so an unknown operand never makes a finding. Besides the form's columns it may use:
 
 - ``period_start``, ``period_end`` (DATE, first and last day of the filing's period), ``signed_at``
-  (TIMESTAMP);
+  (TIMESTAMP), ``signed_on`` (DATE);
+- ``prepared_by_key``, ``reviewed_by_key``, ``approved_by_key`` (VARCHAR): who signed the envelope, as the
+  keyed hash that stands for a person. Columns that name persons hold such hashes too, so they compare;
 - ``given(column)``: the filed text is not empty. A cell that was filled but cannot be read is NULL in the
   typed column and yet given, so conditions about filled or empty cells are written with ``given``, never
   with ``IS NULL``;

@@ -33,6 +33,7 @@ from pipelines.validation.references import (
     check_blocking,
     collect_readable,
     not_run,
+    note_reads,
     prepare_relations,
 )
 from pipelines.warehouse.connection import transaction
@@ -63,6 +64,7 @@ def settle(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, as_of: datet
     for statement in (*macro_sql("reference.working_days"), *EXCUSE_MACROS):
         con.execute(statement)
     with transaction(con):
+        note_reads(con, catalogue)
         moment = _set_as_of(con, as_of)
         prepare_registry(con)
         again = _withdraw_later(con)
@@ -130,8 +132,8 @@ def _touched(
     """Fill `checked` with submissions to judge, of some forms (None: of all that are not settled before the others).
 
     New ones, and every filing a new one may bear on: its reporter's filings of the same and later periods; everybody's
-    after a new institution master or supervisor register; what a waiver or explanation names (`steered`); all of them
-    under another ruleset or as-of moment.
+    after a new institution master or supervisor register; what could have known a register that rules read whatever its
+    period (`reads`); what a waiver or explanation names (`steered`); all of them under another ruleset or as-of moment.
     """
     early = (REGISTRY_FORM, *STEERING_FORMS)
     chosen = ", ".join(f"'{form}'" for form in (early if forms is None else forms))
@@ -169,7 +171,9 @@ def _touched(
                 OR (s.submission_no IS NOT NULL AND EXISTS (
                     SELECT 1 FROM unjudged AS u LEFT JOIN reference.forms AS f ON f.form = u.form
                     WHERE (u.reporter_code = p.reporter_code OR f.side = 'supervisor')
-                        AND p.period_end >= u.period_start))
+                        AND (p.period_end >= u.period_start
+                            OR (p.signed_at::DATE >= u.period_start
+                                AND (p.form, u.form) IN (SELECT (form, read_form) FROM reads)))))
                 {named});
         """
     )

@@ -62,8 +62,8 @@ _FIELD_OF = {normalise_header(label): name for name, label in LABELS.items()} | 
 class Envelope:
     """What the filer declares. Unreadable fields are None and named in `faults`.
 
-    Persons are kept only as three strings in memory for the three-signatures rule; they are not stored in the
-    warehouse. `control_totals` maps column name to the declared decimal text.
+    Persons are kept only as three strings in memory for the three-signatures rule; the warehouse knows them by their
+    keys (`intake.persons`). `control_totals` maps column name to the declared decimal text.
     """
 
     submission_id: str | None = None

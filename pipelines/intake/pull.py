@@ -21,6 +21,7 @@ from pipelines.contracts.periods import Period
 from pipelines.intake.archive import Archive, settle_to_disk
 from pipelines.intake.envelope import Envelope, from_cover, from_sidecar
 from pipelines.intake.faults import Fault
+from pipelines.intake.persons import person_key
 from pipelines.intake.sources import Listed, Source
 from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.warehouse.connection import transaction
@@ -29,6 +30,13 @@ from pipelines.warehouse.schema import insert_rows
 #: Judges what an envelope declares; given by the caller because rules live in a later room.
 JudgeEnvelope = Callable[[Envelope], Sequence[Fault]]
 _CHUNK = 400
+#: Columns of `ledger.parcel` in the order they are written; a database brought up to date has them in another.
+_PARCEL = (
+    "submission_no, content_key, submission_id, form, form_version, reporter_code, period, period_start, period_end, "
+    "kind, sequence_no, supersedes, reason_code, declared_state, declared_rows, declared_encoding, declared_sha256, "
+    "signed_at, on_cover, prepared_by_key, reviewed_by_key, approved_by_key, sha256, byte_size, source_name, "
+    "archive_path"
+)
 _BUREAU_TIME = ZoneInfo("Asia/Shanghai")
 #: A signature may run ahead of our clock by this much.
 _CLOCK_TOLERANCE = timedelta(days=1)
@@ -195,6 +203,7 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
                 envelope.sha256,
                 envelope.signed_at,
                 envelope.on_cover,
+                *map(person_key, envelope.signers),
                 arrival.sha256,
                 arrival.byte_size,
                 arrival.listed.name,
@@ -208,7 +217,7 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
             (number, f.rule_code, "pull", f.row_no, f.column_name, f.value, f.expected, f.detail)
             for f in faults
         )
-    insert_rows(con, "ledger.parcel", parcels)
+    insert_rows(con, f"ledger.parcel ({_PARCEL})", parcels)
     insert_rows(con, "ledger.control_total", totals)
     insert_rows(con, "ledger.event", events)
     insert_rows(con, "ledger.finding", findings)

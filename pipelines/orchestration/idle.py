@@ -37,9 +37,22 @@ def inbox_digest(url: str) -> tuple[str, int]:
     return digest.hexdigest(), count
 
 
+def waiting_digest(settings: Settings) -> tuple[str, int]:
+    """Digest over the inbox and the register filings made on the command line, and the number of files.
+
+    Raises:
+        SourceUnavailableError: the inbox cannot be listed.
+    """
+    digest, count = inbox_digest(settings.inbox)
+    if not settings.registers_dir.is_dir():
+        return digest, count
+    registers, more = inbox_digest(settings.registers_dir.as_uri())
+    return hashlib.sha256(f"{digest} {registers}".encode()).hexdigest(), count + more
+
+
 def present_state(settings: Settings) -> str:
     """Digest of everything a refresh depends on, as it is now; take it before the refresh begins."""
-    digest = hashlib.sha256(inbox_digest(settings.inbox)[0].encode())
+    digest = hashlib.sha256(waiting_digest(settings)[0].encode())
     digest.update(repr([(name, getattr(settings, name)) for name in _DECIDING_SETTINGS]).encode())
     for folder in (_PROGRAM, *(settings.project_dir / name for name in _INPUTS)):
         for path in sorted(folder.rglob("*")):

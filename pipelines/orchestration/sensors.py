@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import dagster as dg
 
-from pipelines.orchestration.idle import inbox_digest
+from pipelines.orchestration.idle import waiting_digest
 from pipelines.orchestration.jobs import REFRESH
 from pipelines.settings import Settings
 
@@ -54,7 +54,7 @@ def inbox_sensor() -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
     ) -> dg.SensorResult:
         last = Look.parse(context.cursor)
-        digest, count = inbox_digest(settings.inbox)
+        digest, count = waiting_digest(settings)
         requested, reason, requests = last.requested, None, []
         if not count:
             reason = f"{settings.inbox} is empty"

@@ -24,6 +24,7 @@ from pipelines.filing.receipts import write_receipts
 from pipelines.filing.registry import prepare_registry
 from pipelines.filing.settlement import settle as settle_filings
 from pipelines.intake.archive import Archive
+from pipelines.intake.persons import require_same_key
 from pipelines.intake.pull import pull as pull_source
 from pipelines.intake.sources import Source
 from pipelines.intake.xlsx_reader import XlsxLimits
@@ -51,8 +52,8 @@ _OFFICIAL_FIGURES = "data/official_figures/filings"
 
 
 def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSummary:
-    """Archive and identify what the inbox and the committed official figures hold that was not received
-    before.
+    """Archive and identify what the inbox, the committed official figures and the bureau's own register
+    filings hold that was not received before.
 
     Raises `SourceUnavailableError` when the inbox cannot be listed.
     """
@@ -62,6 +63,8 @@ def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSu
     official = settings.project_dir / _OFFICIAL_FIGURES
     if official.is_dir() and "PUB" in catalogue.forms:
         urls.append(official.as_uri())
+    if settings.registers_dir.is_dir():
+        urls.append(settings.registers_dir.as_uri())
     new = seen = total = 0
     with _warehouse(settings, catalogue) as con:
         for url in urls:
@@ -178,6 +181,7 @@ def _warehouse(settings: Settings, catalogue: Catalogue) -> Iterator[duckdb.Duck
         prepare(con, catalogue, settings.project_dir / "data" / "calendar" / "working_days.csv")
         prepare_events(con)
         prepare_registry(con)
+        require_same_key(con)
         yield con
     finally:
         con.close()

@@ -21,9 +21,10 @@ from pipelines.intake.archive import Archive
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
 from pipelines.intake.normalise import normalise
+from pipelines.intake.persons import hide_damages, hide_persons
 from pipelines.intake.reading import read_parcel
 from pipelines.intake.xlsx_reader import XlsxLimits
-from pipelines.validation.marks import CLEAR_TEXT_PERSON, MarkPlan, compile_marks
+from pipelines.validation.marks import BATCH_CONSTANTS, CLEAR_TEXT_PERSON, MarkPlan, compile_marks
 from pipelines.validation.structure import judge_file
 from pipelines.validation.suite import validate_marks
 from pipelines.warehouse.connection import transaction
@@ -223,7 +224,9 @@ def _stage(con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]) -
     )
     frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables) if tables else schema.empty_table()))
     frame, damages = normalise(form, frame)
-    staged_frame = frame.to_arrow()
+    # from here on no person stands in clear: what is staged may be spilled to disk
+    damages = hide_damages(form, damages)
+    staged_frame = hide_persons(form, frame, CLEAR_TEXT_PERSON).to_arrow()
     con.register("staged_frame", staged_frame)
     con.execute("CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM staged_frame")
     con.unregister("staged_frame")
@@ -234,7 +237,8 @@ def _stage(con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]) -
         CREATE OR REPLACE TEMP TABLE batch AS
         SELECT submission_no, p.period, p.reporter_code, p.period_start, p.period_end,
             coalesce(p.signed_at, TIMESTAMP '9999-12-31') AS signed_at,
-            coalesce(p.signed_at, TIMESTAMP '9999-12-31')::DATE AS signed_on
+            coalesce(p.signed_at, TIMESTAMP '9999-12-31')::DATE AS signed_on,
+            p.prepared_by_key, p.reviewed_by_key, p.approved_by_key
         FROM batch JOIN ledger.parcel AS p USING (submission_no)"""
     )
     return damages
@@ -395,11 +399,11 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, personal: set[str])
     marks = ", ".join(f"t.broken_{word}" for word in range(MARK_WORDS))
     typed = ", ".join(f"t.{column.name}" for column in form.columns)
     filed = ", ".join(f"s.{column.name} AS {column.name}__filed" for column in form.columns)
+    constants = ", ".join(f"b.{name}" for name in BATCH_CONSTANTS)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE broken_rows AS
-        SELECT t.submission_no, t.row_no, {marks}, {typed}, {filed}, b.period_start, b.period_end, b.signed_at,
-            b.signed_on
+        SELECT t.submission_no, t.row_no, {marks}, {typed}, {filed}, {constants}
         FROM store.{form.table} AS t
         JOIN batch AS b USING (submission_no)
         JOIN staged AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no

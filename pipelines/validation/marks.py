@@ -13,10 +13,21 @@ from functools import lru_cache
 
 from pipelines.contracts.model import Catalogue, CodeList, Column, Form, Rule
 from pipelines.contracts.predicates import expand_given
+from pipelines.intake.persons import person_columns, text_facts
 from pipelines.warehouse.schema import MARK_WORDS
 
 BITS_PER_WORD = 60
 EARLIEST_DATE = "1990-01-01"
+#: What a row's predicates know of its filing: the constants of the batch.
+BATCH_CONSTANTS = (
+    "period_start",
+    "period_end",
+    "signed_at",
+    "signed_on",
+    "prepared_by_key",
+    "reviewed_by_key",
+    "approved_by_key",
+)
 #: A row that deletes a record (record_action D) says no more than its key; the rest of it is not judged.
 _DELETES = "record_action__filed = 'D'"
 _ALL = (1 << BITS_PER_WORD) - 1
@@ -89,9 +100,11 @@ class MarkPlan:
     def select(self, staged: str, batch: str) -> str:
         """SELECT giving `store.<form>` columns from staged text and the batch's per-submission constants.
 
-        `staged`: contract columns as VARCHAR, submission_no, row_no. `batch`: submission_no, period_start,
-        period_end, signed_at, signed_on.
+        `staged`: contract columns as VARCHAR, persons among them as keys with their `text_facts`, submission_no,
+        row_no. `batch`: submission_no and `BATCH_CONSTANTS`.
         """
+        facts = [fact for name in person_columns(self.form) for fact in text_facts(name).values()]
+        constants = ", ".join([*(f"b.{name}" for name in BATCH_CONSTANTS), *(f"s.{fact}" for fact in facts)])
         typed = ",\n        ".join(f"{sql} AS {name}" for name, sql in self.typed_columns)
         filed = ", ".join(f"s.{name} AS {name}__filed" for name, _ in self.typed_columns)
         words = []
@@ -112,7 +125,7 @@ class MarkPlan:
     FROM (
         SELECT
         {typed},
-        {filed}, s.submission_no, s.row_no, b.period_start, b.period_end, b.signed_at, b.signed_on
+        {filed}, s.submission_no, s.row_no, {constants}
         FROM {staged} AS s JOIN {batch} AS b USING (submission_no)
     )"""
 
@@ -137,7 +150,7 @@ def _compile(form: Form, rules: tuple[Rule, ...], lists: tuple[CodeList, ...]) -
                 "GEN-I04",
                 by_code["GEN-I04"].severity,
                 column.name,
-                f"regexp_matches({column.name}__filed, '{CLEAR_TEXT_PERSON}')",
+                _identity(column),
                 "NULL",
             )
             for column in texts
@@ -205,7 +218,7 @@ def _gen_i01(
     expected = f"'{column.duckdb_type}'"
     match column.kind:
         case "text":
-            fits = f"length({filed}) <= {column.length}" if column.length else "true"
+            fits = f"{_length(column)} <= {column.length}" if column.length else "true"
             expected = f"'至多 {column.length} 个字符'"
         case "code":
             fits = f"{name} IS NOT NULL"
@@ -315,6 +328,18 @@ def _gen_i03(column: Column) -> tuple[str, str] | None:
         f"coalesce({too_fine} OR {too_big}{negative}, false)",
         f"'{sign}金额,至多 {column.scale} 位小数,绝对值小于 1e12'",
     )
+
+
+def _length(column: Column) -> str:
+    """Characters of a text as filed; of a person's the ones noted before the key took its place."""
+    return text_facts(column.name)["length"] if column.personal else f"length({_filed(column.name)})"
+
+
+def _identity(column: Column) -> str:
+    """Whether a text as filed holds an identity or phone number; of a person's as noted before."""
+    if column.personal:
+        return text_facts(column.name)["identity"]
+    return f"regexp_matches({_filed(column.name)}, '{CLEAR_TEXT_PERSON}')"
 
 
 def _filed(column_name: str) -> str:

@@ -14,9 +14,33 @@ import duckdb
 
 from pipelines.contracts.model import Catalogue, Form, Rule
 from pipelines.validation.marks import compile_marks
-from pipelines.warehouse.schema import CARRIED_FROM, undeleted
+from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
+_KNOWN = re.compile(r"\{([A-Z0-9]+)\.known\}")
+_TABLES = {
+    "rollup": "rollup",
+    "working_days": "reference.working_days",
+    "reporters": "registry.reporters",
+    "forms": "reference.forms",
+    "rules": "reference.rules",
+}
+#: Of several versions `g` the newest that was known when `s` was signed, else the first that came after.
+_KNOWN_FIRST = """g.signed_at <= s.signed_at DESC,
+                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
+                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END"""
+
+
+def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Fill the temp table `reads` (form, read_form): forms of which a rule asks what was `known`, of any period."""
+    pairs = {
+        (form.code, read)
+        for form in catalogue.forms.values()
+        for rule in catalogue.rules_for(form)
+        for read in _KNOWN.findall(rule.query or "")
+    }
+    con.execute("CREATE OR REPLACE TEMP TABLE reads (form VARCHAR, read_form VARCHAR)")
+    insert_rows(con, "reads", sorted(pairs))
 
 
 def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
@@ -42,11 +66,13 @@ def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
 def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Create the relations that query rules read: `readable`, `rollup`, and who stands opposite whom (`counterpart`).
 
-    Needs the temp tables `checked` (submission_no) and `readable` (submission_no, form, reporter_code, period,
-    period_start, period_end, sequence_no, signed_at, kind, supersedes, rows_read).
+    `known` is the wider view of the few rules that ask for it: what had been filed of a form, in any period, when the
+    filing was signed. Needs the temp tables `reads` (`note_reads`), `checked` (submission_no) and `readable`
+    (submission_no, form, reporter_code, period, period_start, period_end, sequence_no, signed_at, kind, supersedes,
+    rows_read).
     """
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE rollup AS
         WITH RECURSIVE chain AS (
             SELECT org_code, org_code AS ancestor_code, parent_code, valid_from, valid_to
@@ -68,11 +94,17 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
         JOIN readable AS g ON g.form = f.form AND g.form <> s.form
             AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
             AND g.period_start <= s.period_start AND g.period_end >= s.period_end
+        QUALIFY row_number() OVER (PARTITION BY s.submission_no, g.form ORDER BY {_KNOWN_FIRST}) = 1;
+        -- the same choice for every period that had begun; a register of a later one knows nothing of the filing
+        CREATE OR REPLACE TEMP TABLE known AS
+        SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
+        FROM checked JOIN readable AS s USING (submission_no)
+        JOIN reads AS x ON x.form = s.form
+        JOIN reference.forms AS f ON f.form = x.read_form
+        JOIN readable AS g ON g.form = x.read_form AND g.period_start <= s.signed_at::DATE
+            AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
         QUALIFY row_number() OVER (
-            PARTITION BY s.submission_no, g.form
-            ORDER BY g.signed_at <= s.signed_at DESC,
-                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
-                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1;
+            PARTITION BY s.submission_no, g.form, g.reporter_code, g.period ORDER BY {_KNOWN_FIRST}) = 1;
         """
     )
     for form in catalogue.forms.values():
@@ -94,6 +126,12 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             CREATE OR REPLACE TEMP VIEW counterpart_{form.table} AS
             SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
             FROM counterpart AS c
+            JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
+            JOIN readable AS s ON s.submission_no = r.submission_no
+            WHERE {undeleted("r")};
+            CREATE OR REPLACE TEMP VIEW known_{form.table} AS
+            SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
+            FROM known AS c
             JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
             JOIN readable AS s ON s.submission_no = r.submission_no
             WHERE {undeleted("r")};
@@ -168,14 +206,12 @@ def expand(query: str, form: Form) -> str:
             return f"{name}_{form.table}"
         if name == "self.all":
             return f"all_{form.table}"
-        if name == "rollup":
-            return "rollup"
-        if name == "working_days":
-            return "reference.working_days"
+        if name in _TABLES:
+            return _TABLES[name]
         other, _, kind = name.partition(".")
-        if kind == "counterpart":
+        if kind:
             return (
-                f"(SELECT * FROM counterpart_{other.lower()} "
+                f"(SELECT * FROM {kind}_{other.lower()} "
                 f"WHERE for_submission_no IN (SELECT submission_no FROM submissions_{form.table}))"
             )
         return f"all_{other.lower()}"

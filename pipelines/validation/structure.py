@@ -15,6 +15,7 @@ from pipelines.contracts.periods import Period
 from pipelines.intake.envelope import Envelope
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
+from pipelines.intake.persons import person_key
 
 #: Kinds that hold rows; the others are a statement alone, their data file has a header only.
 _WITH_ROWS = ("ORIGINAL", "RESUBMIT", "CORRECTION")
@@ -42,7 +43,7 @@ def judge_envelope(envelope: Envelope, catalogue: Catalogue) -> Sequence[Fault]:
                 "ENV-S09", f"状态为 {envelope.state},未正式报送", value=envelope.state, expected="SUBMITTED"
             )
         )
-    signers = [person for person in envelope.signers if person]
+    signers = [key for key in map(person_key, envelope.signers) if key]
     if len(signers) < 3 or len(set(signers)) < 3:  # noqa: PLR2004 - prepared, reviewed, approved
         faults.append(
             Fault(

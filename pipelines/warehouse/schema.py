@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS ledger.parcel (
     form VARCHAR, form_version VARCHAR, reporter_code VARCHAR, period VARCHAR, period_start DATE, period_end DATE,
     kind VARCHAR, sequence_no INTEGER, supersedes VARCHAR, reason_code VARCHAR, declared_state VARCHAR,
     declared_rows BIGINT, declared_encoding VARCHAR, declared_sha256 VARCHAR, signed_at TIMESTAMP,
-    on_cover BOOLEAN NOT NULL,
+    on_cover BOOLEAN NOT NULL, prepared_by_key VARCHAR, reviewed_by_key VARCHAR, approved_by_key VARCHAR,
     sha256 VARCHAR NOT NULL, byte_size BIGINT NOT NULL, source_name VARCHAR NOT NULL, archive_path VARCHAR NOT NULL);
 -- Control totals: what the envelope states (NULL: nothing) and what we add up (NULL: not read, or no such column).
 CREATE TABLE IF NOT EXISTS ledger.control_total (
@@ -106,13 +106,15 @@ CREATE TABLE IF NOT EXISTS reference.working_days (
     day DATE PRIMARY KEY, is_working_day BOOLEAN NOT NULL, working_day_no INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.prepared (stamp VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.run (as_of TIMESTAMP);
+-- Proof of the secret behind the keys of persons; keys of two secrets cannot be compared.
+CREATE TABLE IF NOT EXISTS reference.person_key (proof VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.supervisor (supervisor_code VARCHAR);
 CREATE TABLE IF NOT EXISTS reference.submission_events (
     event VARCHAR PRIMARY KEY, label_zh VARCHAR, to_state VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.rules (
     form VARCHAR NOT NULL, rule_code VARCHAR NOT NULL, rule_class VARCHAR NOT NULL, severity VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, text_zh VARCHAR, text_en VARCHAR, message_zh VARCHAR, message_en VARCHAR,
-    fix_zh VARCHAR, fix_en VARCHAR, PRIMARY KEY (form, rule_code));
+    fix_zh VARCHAR, fix_en VARCHAR, waivable BOOLEAN NOT NULL, PRIMARY KEY (form, rule_code));
 CREATE TABLE IF NOT EXISTS reference.code_lists (
     list VARCHAR NOT NULL, value VARCHAR NOT NULL, label_zh VARCHAR, label_en VARCHAR, valid_from DATE, valid_to DATE,
     insurer_classes VARCHAR);
@@ -384,7 +386,7 @@ def _fill_reference(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
 
 def _rule_row(form_code: str, rule: Rule) -> tuple[object, ...]:
     words = (rule.text_zh, rule.text_en, rule.message_zh, rule.message_en, rule.fix_zh, rule.fix_en)
-    return (form_code, rule.code, rule.rule_class, rule.severity, rule.kind, *words)
+    return (form_code, rule.code, rule.rule_class, rule.severity, rule.kind, *words, rule.waivable)
 
 
 def insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:

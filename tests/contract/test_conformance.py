@@ -17,7 +17,7 @@ from pipelines.contracts.model import Column
 HERE = Path(__file__).parent
 DOCUMENTS = sorted(default_root().glob("*.odcs.yaml"))
 OPEN_LISTS = {"CL_REASON2", "CL_ROOT", "CL_PEER"}
-FORMS = ("F01", "F02", "F03", "F04", "F05", "F06", "F11", "R01", "R03")
+FORMS = ("F01", "F02", "F03", "F04", "F05", "F06", "F11", "R01", "R02", "R03")
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -160,6 +160,7 @@ def test_rules_are_those_of_the_domain_table() -> None:
     wanted = {code for code in domain if code[:3] in FORMS and code[:4] != "F04S" and code[4] in "IU"}
     wanted |= {
         "F01-X01",
+        "F01-X02",
         "F01-X03",
         "F02-X01",
         "F02-X02",

@@ -7,6 +7,7 @@ the real ones with the same columns.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,42 @@ class Bureau:
         self.con = duckdb.connect()
         self.con.execute(
             "CREATE TABLE subs (submission_no INTEGER, form VARCHAR, filing_reporter VARCHAR, filing_period VARCHAR, "
-            "period_start DATE, period_end DATE, rows_read BIGINT)"
+            "period_start DATE, period_end DATE, rows_read BIGINT, signed_at TIMESTAMP)"
         )
         self.con.execute(
             "CREATE TABLE rollup_pairs (org_code VARCHAR, ancestor_code VARCHAR, valid_from DATE, valid_to DATE)"
         )
         self.con.executemany("INSERT INTO rollup_pairs VALUES (?, ?, ?, ?)", ROLLUP)
+        self.con.execute("CREATE TABLE reporters (org_code VARCHAR)")
+        self.con.executemany("INSERT INTO reporters VALUES (?)", [[A], [B]])
+        self.con.execute("CREATE TABLE forms (form VARCHAR, side VARCHAR, frequency VARCHAR)")
+        self.con.execute(
+            "CREATE TABLE rules (form VARCHAR, rule_code VARCHAR, severity VARCHAR, waivable BOOLEAN)"
+        )
         for code, form in self.catalogue.forms.items():
+            self.con.execute("INSERT INTO forms VALUES (?, ?, ?)", [code, form.side, form.frequency])
+            self.con.executemany(
+                "INSERT INTO rules VALUES (?, ?, ?, ?)",
+                [[code, r.code, r.severity, r.waivable] for r in self.catalogue.rules_for(form)],
+            )
             columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in form.columns)
             self.con.execute(f"CREATE TABLE rows_{code} ({columns}, submission_no INTEGER, row_no BIGINT)")
 
-    def file(self, no: int, code: str, period: str, *rows: dict[str, Any], reporter: str = A) -> None:
+    def file(
+        self,
+        no: int,
+        code: str,
+        period: str,
+        *rows: dict[str, Any],
+        reporter: str = A,
+        signed: str | None = None,
+    ) -> None:
+        """A filing signed on the tenth day after its period, or when told."""
         span = Period.parse(period)
+        signed_at = signed or f"{span.end + timedelta(days=10)} 10:00:00"
         self.con.execute(
-            "INSERT INTO subs VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [no, code, reporter, period, span.start, span.end, len(rows)],
+            "INSERT INTO subs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [no, code, reporter, period, span.start, span.end, len(rows), signed_at],
         )
         for row_no, row in enumerate(rows, start=2):
             cells = {**row, "submission_no": no, "row_no": row_no}
@@ -76,6 +98,8 @@ class Bureau:
                 return f"(FROM subs WHERE submission_no IN ({numbers}))"
             if name == "rollup":
                 return "rollup_pairs"
+            if name in ("reporters", "forms", "rules"):
+                return name
             form = code if name == "self" else name
             if part == "counterpart":
                 owner = f"'{SUPERVISOR}'" if form == "R01" else "s.filing_reporter"
@@ -84,6 +108,16 @@ class Bureau:
                     f"AND c.filing_reporter = {owner} AND s.period_start BETWEEN c.period_start AND c.period_end "
                     f"JOIN {whole.format(form)} r ON r.submission_no = c.submission_no "
                     f"WHERE s.submission_no IN ({numbers}))"
+                )
+            if part == "known":
+                return (
+                    "(SELECT r.*, k.for_submission_no FROM ("
+                    "SELECT s.submission_no AS for_submission_no, c.submission_no "
+                    f"FROM subs s JOIN subs c ON c.form = '{form}' AND c.period_start <= s.signed_at "
+                    f"WHERE s.submission_no IN ({numbers}) QUALIFY row_number() OVER ("
+                    "PARTITION BY s.submission_no, c.filing_period ORDER BY c.signed_at <= s.signed_at DESC, "
+                    "abs(epoch(s.signed_at) - epoch(c.signed_at))) = 1) AS k "
+                    f"JOIN {whole.format(form)} r ON r.submission_no = k.submission_no)"
                 )
             if name == "self" and not part:
                 return f"(FROM {whole.format(form)} WHERE submission_no IN ({numbers}))"
@@ -274,6 +308,177 @@ def test_ledger_and_register_hold_the_same_numbers(bureau: Bureau) -> None:
         (2, None, "moved", None),
         (2, None, "stranger", None),
     ]
+
+
+def viewed(number: str, validity: str, org: str = A1, on: str = "2024-03-05") -> dict[str, Any]:
+    return {**forwarded(number, on=on, org=org), "reg_validity": validity}
+
+
+def appeal(number: str, filed_on: str = "2024-03-20", **more: Any) -> dict[str, Any]:
+    return {"appeal_id": f"SS-{number}", "reg_ref_no": number, "filed_on": filed_on, **more}
+
+
+def contested(number: str, validity: str = "不纳入") -> dict[str, Any]:
+    return complaint(f"c-{number}", reg_ref_no=number, validity=validity)
+
+
+def test_another_view_than_the_regulators_needs_an_appeal(bureau: Bureau) -> None:
+    numbers = ("open", "granted", "refused", "completed", "refused later", "filed later", "none", "moved")
+    bureau.file(
+        9,
+        "R01",
+        "2024-03",
+        *(viewed(number, "有效") for number in numbers[:-1]),
+        viewed("moved", "有效", on="2024-03-20"),
+        viewed("agreed", "有效"),
+        viewed("undecided", "待定"),
+        viewed("no view yet", "有效"),
+        viewed("foreign", "有效", org=B),
+        reporter=SUPERVISOR,
+    )
+    bureau.file(
+        8,
+        "R02",
+        "2024-03",
+        appeal("open"),
+        appeal("granted", decision="同意", decided_on="2024-03-28"),
+        appeal("refused", decision="驳回", decided_on="2024-04-10"),
+        appeal("completed", decision="补正", decided_on="2024-03-28"),
+        appeal("refused later", decision="驳回", decided_on="2024-04-11"),
+        appeal("filed later", filed_on="2024-04-11"),
+        reporter=SUPERVISOR,
+    )
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        *(contested(number) for number in numbers),
+        contested("agreed", "有效"),
+        contested("undecided"),
+        contested("no view yet", "待定"),
+        contested("foreign"),
+        complaint("own complaint", validity="无效"),
+    )
+    assert bureau.findings("F01-X02", 1) == [
+        (1, 4, "不纳入", "有效"),  # refused on the day of the signature
+        (1, 7, "不纳入", "有效"),  # appealed the day after
+        (1, 8, "不纳入", "有效"),  # never appealed
+    ]
+
+
+def test_an_appeal_is_seen_as_it_was_known_at_the_signature(bureau: Bureau) -> None:
+    """A register of the next month counts when it had been filed; a decision that came after the signature does not."""
+    bureau.file(9, "R01", "2024-02", viewed("carried", "有效", on="2024-02-05"), reporter=SUPERVISOR)
+    bureau.file(7, "R01", "2024-03", viewed("a", "有效"), viewed("b", "有效"), reporter=SUPERVISOR)
+    bureau.file(6, "R02", "2024-03", reporter=SUPERVISOR)
+    bureau.file(
+        5, "R02", "2024-04", appeal("a", "2024-04-02"), reporter=SUPERVISOR, signed="2024-04-03 10:00:00"
+    )
+    bureau.file(
+        4,
+        "R02",
+        "2024-04",
+        appeal("a", "2024-04-02", decision="驳回", decided_on="2024-04-08"),
+        appeal("b", "2024-04-02"),
+        reporter=SUPERVISOR,
+        signed="2024-05-10 10:00:00",
+    )
+    bureau.file(1, "F01", "2024-03", contested("a"), contested("b"), contested("carried"))
+    assert bureau.findings("F01-X02", 1) == [(1, 3, "不纳入", "有效"), (1, 4, "不纳入", "有效")]
+
+
+def test_the_newest_register_tells_the_regulators_view(bureau: Bureau) -> None:
+    bureau.file(9, "R01", "2024-02", viewed("x", "有效", on="2024-02-05"), reporter=SUPERVISOR)
+    bureau.file(8, "R01", "2024-03", viewed("x", "不纳入", on="2024-02-05"), reporter=SUPERVISOR)
+    bureau.file(1, "F01", "2024-02", contested("x"))
+    bureau.file(2, "F01", "2024-03", contested("x"))
+    assert bureau.findings("F01-X02", 1, 2) == [(1, 2, "不纳入", "有效")]
+
+
+def waiver(**more: Any) -> dict[str, Any]:
+    return {"target_form": "F01", "target_period": "2024-03", "rule_code": "F01-I04", "org_code": A, **more}
+
+
+def test_a_waiver_names_a_form_that_insurers_file_by_period(bureau: Bureau) -> None:
+    forms = ("F01", "F11", "F99", "R01", "F14", "PUB", None)
+    bureau.file(1, "R04", "2024-03", *(waiver(target_form=form) for form in forms), reporter=SUPERVISOR)
+    needed = "F01 | F02 | F03 | F04 | F05 | F06 | F11"
+    assert bureau.findings("R04-I03", 1) == [
+        (1, n, value, needed) for n, value in ((4, "F99"), (5, "R01"), (6, "F14"), (7, "PUB"))
+    ]
+
+
+def test_a_waiver_names_a_rule_that_may_be_waived(bureau: Bureau) -> None:
+    rules = (
+        "F01-I04",
+        "F01-X01",
+        "GEN-U02",
+        "GEN-P01",
+        "F02-I01",
+        "F01-I09",
+        "GEN-I04",
+        "GEN-U01",
+        "ENV-S02",
+        None,
+    )
+    unknown = waiver(target_form="F99")
+    bureau.file(1, "R04", "2024-03", *(waiver(rule_code=r) for r in rules), unknown, reporter=SUPERVISOR)
+    found = bureau.findings("R04-I04", 1)
+    assert [value for _, _, value, _ in found] == ["F02-I01", "F01-I09", "GEN-I04", "GEN-U01", "ENV-S02"]
+    assert [str(expected)[:4] for _, _, _, expected in found] == [
+        "本报表的",
+        "W 级问",
+        "允许豁免",
+        "允许豁免",
+        "允许豁免",
+    ]
+
+
+@pytest.mark.parametrize("rule", ["R04-I05", "F14-I04"])
+def test_a_target_period_fits_the_forms_frequency(bureau: Bureau, rule: str) -> None:
+    targets = (
+        ("F01", "2024-03"),
+        ("F01", "2024Q1"),
+        ("F01", "2024-13"),
+        ("F11", "2024Q1"),
+        ("F11", "2024-03"),
+        ("F11", "2024Q5"),
+        ("F01", "三月"),
+        ("F99", "三月"),
+        ("F01", None),
+    )
+    rows = [waiver(target_form=form, target_period=period) for form, period in targets]
+    bureau.file(1, "R04", "2024-03", *rows, reporter=SUPERVISOR)
+    bureau.file(2, "F14", "2024-03", *rows)
+    found = {"R04-I05": bureau.findings("R04-I05", 1), "F14-I04": bureau.findings("F14-I04", 2)}[rule]
+    assert [(1, *rest) for _, *rest in found] == [
+        (1, 3, "2024Q1", "2025-03"),
+        (1, 4, "2024-13", "2025-03"),
+        (1, 6, "2024-03", "2025Q1"),
+        (1, 7, "2024Q5", "2025Q1"),
+        (1, 8, "三月", "2025-03"),
+    ]
+
+
+def test_a_waiver_is_for_a_reporting_insurer(bureau: Bureau) -> None:
+    rows = [waiver(org_code=org) for org in (A, A1, SUPERVISOR, None)]
+    bureau.file(1, "R04", "2024-03", *rows, reporter=SUPERVISOR)
+    assert bureau.findings("R04-X01", 1) == [(1, 3, A1, None), (1, 4, SUPERVISOR, None)]
+
+
+def test_an_explanation_names_a_warning_of_a_form(bureau: Bureau) -> None:
+    rows = [
+        waiver(rule_code="F01-I09"),
+        waiver(rule_code="GEN-P02"),
+        waiver(rule_code="F01-I04"),
+        waiver(rule_code="F02-I04"),
+        waiver(target_form="R01", rule_code="R01-I01"),
+        waiver(target_form="F99", rule_code="F99-I01"),
+    ]
+    bureau.file(1, "F14", "2024-03", *rows)
+    found = bureau.findings("F14-I03", 1)
+    assert [(row, str(expected)[:4]) for _, row, _, expected in found] == [(4, "W 级规"), (5, "本报表的")]
+    assert rows_of(bureau.findings("F14-I02", 1)) == [6, 7]
 
 
 def inquiry(number: str, complaint_id: str | None, at: str = "2024-03-01 09:00:00") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Every row rule has an example that keeps it and one that breaks it, and it alone.
 
 The examples are filed text (examples/<form>.yaml). Typing here is a plain stand-in for the validation room's: what is
-not of its column's type becomes NULL.
+not of its column's type becomes NULL, and persons stand under their names where the pipeline compares their keys.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def broken_rules(form: Form, rows: list[dict[str, str]]) -> list[tuple[set[str],
     cells = ", ".join(f'{typed(column)} AS "{column.name}"' for column in form.columns)
     con.execute(
         f"CREATE TABLE typed AS SELECT *, {cells}, "
-        "?::DATE AS period_start, ?::DATE AS period_end, ?::TIMESTAMP AS signed_at FROM filed",
+        "?::DATE AS period_start, ?::DATE AS period_end, ?::TIMESTAMP AS signed_at, '填报01' AS prepared_by_key, "
+        "'复核02' AS reviewed_by_key, '批准03' AS approved_by_key FROM filed",
         [period.start, period.end, "2024-04-08 10:00:00"],
     )
     rules = [rule for rule in form.rules if rule.kind == "row"]

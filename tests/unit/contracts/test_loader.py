@@ -85,6 +85,18 @@ F05 = "f05_problem_case.odcs.yaml"
         (F05, "titleEn", "titleEng", "'titleEn' is missing"),
         (
             "common.odcs.yaml",
+            "ruleKind, value: generic}",
+            "ruleKind, value: generic}\n          - {property: waivable, value: true}",
+            "rule GEN-I01: waivable, but",
+        ),
+        (
+            F05,
+            "ruleKind, value: row}",
+            'ruleKind, value: row}\n          - {property: waivable, value: "no"}',
+            "waivable is",
+        ),
+        (
+            "common.odcs.yaml",
             "ruleKind, value: generic",
             "ruleKind, value: row",
             "kind row and its SQL do not fit",

@@ -56,6 +56,16 @@ def test_common_rules_come_first_and_fit_the_side() -> None:
     assert supervisor[-1] == "R03-P01"
 
 
+def test_a_waiver_never_lets_in_what_cannot_be_read_or_told_apart() -> None:
+    catalogue = load_catalogue()
+    closed = {rule.code for rule in catalogue.common_rules if not rule.waivable}
+    assert {"GEN-U02", "GEN-P01"} == {rule.code for rule in catalogue.common_rules if rule.waivable}
+    assert closed >= {"GEN-I01", "GEN-I02", "GEN-I03", "GEN-I04", "GEN-I05", "GEN-U01", "ENV-S01", "ENV-S09"}
+    own = [rule for form in catalogue.forms.values() for rule in form.rules]
+    assert {rule.kind for rule in own if rule.waivable} == {"row", "query"}
+    assert {rule.kind for rule in own if not rule.waivable} == {"not_evaluable"}
+
+
 def test_headers_lead_to_columns() -> None:
     headers = CATALOGUE.forms["F01"].header_map()
     assert headers["投诉编号"] == headers["投诉件编号"] == headers["complaint_id"] == "complaint_id"

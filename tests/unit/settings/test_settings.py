@@ -9,6 +9,7 @@ import pytest
 
 from pipelines import settings as module
 from pipelines.settings import (
+    PERSON_KEY_VARIABLE,
     Settings,
     SettingsError,
     describe,
@@ -97,6 +98,11 @@ def test_each_setting_is_described_with_its_source() -> None:
 
 def test_a_typo_in_a_variable_is_found() -> None:
     assert unknown_variables({"XIAOBAO_HOME": "", "XIAOBAO_INBOXES": "", "PATH": ""}) == ["XIAOBAO_INBOXES"]
+
+
+def test_the_secret_of_persons_is_known_but_no_setting() -> None:
+    assert unknown_variables({PERSON_KEY_VARIABLE: "s"}) == []
+    assert PERSON_KEY_VARIABLE not in {line.variable for line in describe(load_settings())}
 
 
 def test_the_projects_inputs_are_found_in_a_checkout_and_in_a_wheel(

@@ -8,7 +8,9 @@ import traceback
 
 import typer
 
+from pipelines.cli.appeal import appeal
 from pipelines.cli.errors import ExitCode, OperatorError
+from pipelines.cli.explanation import explanation
 from pipelines.cli.findings import findings
 from pipelines.cli.history import history, retry
 from pipelines.cli.kpi import kpi
@@ -19,6 +21,7 @@ from pipelines.cli.sample import sample
 from pipelines.cli.serve import serve
 from pipelines.cli.status import status
 from pipelines.cli.system import config, version
+from pipelines.cli.waiver import waiver
 
 app = typer.Typer(
     name="xiaobao",
@@ -31,6 +34,8 @@ app = typer.Typer(
 )
 for command in (run, status, kpi, findings, receipt, history, retry, sample, serve, version, config):
     app.command()(command)
+for group in (waiver, explanation, appeal):
+    app.add_typer(group)
 
 
 @app.callback()
@@ -75,6 +80,8 @@ def _is_operators(error: Exception) -> bool:
         "PeriodError",
         "PortInUseError",
         "CalendarRangeError",
+        "PersonKeyError",
+        "RegisterEntryError",
     }
 
 

@@ -1,6 +1,7 @@
 """Output: one table shape, written as a terminal table, JSON or CSV.
 
 Only results go to stdout, so that JSON and CSV can be piped; progress, hints and errors go to stderr.
+Filed text in CSV stays text in a spreadsheet; JSON has it as it was filed.
 Decimals are written as text in JSON: a reader that made binary floats of them would change published figures.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDTH_WITHOUT_TERMINAL = 200
+#: What a spreadsheet takes for a formula; a signed number is none.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d+(\.\d+)?$)")
 
 
 class OutputFormat(StrEnum):
@@ -86,7 +90,7 @@ def emit(table: Table, output: OutputFormat) -> None:
     elif output is OutputFormat.CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(column.key for column in table.columns)
-        writer.writerows([plain(row.get(column.key)) for column in table.columns] for row in table.rows)
+        writer.writerows([_inert(row.get(column.key)) for column in table.columns] for row in table.rows)
     else:
         _emit_rich(table)
 
@@ -108,6 +112,12 @@ def plain(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value)
+
+
+def _inert(value: object) -> str:
+    """A value for CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    text = plain(value)
+    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
 
 
 def shown(value: object) -> str:

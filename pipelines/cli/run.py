@@ -44,11 +44,17 @@ def run(
     output: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """运行: receive, read, judge, model and release. What is done already is not done again."""
-    from pipelines.settings import load_settings
+    from pipelines.intake.persons import is_public_key
+    from pipelines.settings import PERSON_KEY_VARIABLE, load_settings
 
     settings = load_settings()
     console = stderr_console()
     console.print(f"运行 run: inbox {settings.inbox}", soft_wrap=True)
+    if is_public_key():
+        console.print(
+            f"[yellow]{PERSON_KEY_VARIABLE} 未设置[/], the public key hides names but can be tried: set a secret.",
+            soft_wrap=True,
+        )
     started = time.perf_counter()
     outcome = None if full or form or period else _outcome_if_idle(settings)
     if outcome is None:

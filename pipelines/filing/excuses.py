@@ -38,15 +38,27 @@ MACROS = (
 
 def scope_sql(catalogue: Catalogue, *, only_in_force: bool) -> str:
     """SELECT of every excuse with its scope: kind, reporter_code, form, rule_code, first_start, until, last_period,
-    excuse_id, reason, granted_at, submission_no, from the registers the catalogue has."""
+    excuse_id, reason, granted_at, granted_by, submission_no, from the registers the catalogue has.
+
+    `granted_by` is the beginning of the key of the supervisor who approved a waiver: enough to tell persons apart.
+    """
     parts = [
         f"""
         SELECT '{kind}' AS kind, {reporter} AS reporter_code, target_form AS form, rule_code, target_period,
-            {own_id} AS excuse_id, {reason} AS reason, sys_from AS granted_at, submission_no
+            {own_id} AS excuse_id, {reason} AS reason, {day}::TIMESTAMP AS granted_at, {person} AS granted_by,
+            submission_no
         FROM filed.{form.lower()} {"WHERE sys_to IS NULL" if only_in_force else ""}"""
-        for form, kind, reporter, own_id, reason in (
-            (WAIVERS, "waiver", "org_code", "waiver_id", "reason"),
-            (EXPLANATIONS, "explanation", "reporter_code", "explanation_id", "explanation"),
+        for form, kind, reporter, own_id, reason, day, person in (
+            (WAIVERS, "waiver", "org_code", "waiver_id", "reason", "approved_on", "left(approved_by, 8)"),
+            (
+                EXPLANATIONS,
+                "explanation",
+                "reporter_code",
+                "explanation_id",
+                "explanation",
+                "explained_on",
+                "NULL",
+            ),
         )
         if form in catalogue.forms
     ]
@@ -70,7 +82,8 @@ def apply_excuses(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     con.execute(
         f"""
         INSERT INTO ledger.excuse
-        SELECT p.submission_no, x.rule_code, x.kind, x.excuse_id, x.reason, x.granted_at, x.last_period, x.submission_no
+        SELECT p.submission_no, x.rule_code, x.kind, x.excuse_id, x.reason, x.granted_at, x.last_period,
+            x.submission_no, x.granted_by
         FROM checked JOIN ledger.parcel AS p USING (submission_no)
         JOIN ({scopes}) AS x ON x.reporter_code = p.reporter_code AND x.form = p.form
             AND p.period_start >= x.first_start AND p.period_start < x.until

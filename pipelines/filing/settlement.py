@@ -163,7 +163,10 @@ def _touched(
                     WHERE f.submission_no = p.submission_no AND f.stage = 'pull'
                         AND f.rule_code IN ('ENV-S01', 'ENV-S03')));
         CREATE OR REPLACE TEMP TABLE checked AS
-        SELECT DISTINCT p.submission_no FROM ledger.parcel AS p
+        SELECT DISTINCT p.submission_no FROM (
+            -- whole chains are judged: what one version could have known bears on all of them
+            SELECT *, max(signed_at) OVER (PARTITION BY form, period, reporter_code) AS last_signed FROM ledger.parcel
+        ) AS p
         LEFT JOIN ledger.standing AS s USING (submission_no)
         WHERE {of_forms}
             AND (p.submission_no IN (SELECT submission_no FROM unjudged)
@@ -172,7 +175,7 @@ def _touched(
                     SELECT 1 FROM unjudged AS u LEFT JOIN reference.forms AS f ON f.form = u.form
                     WHERE (u.reporter_code = p.reporter_code OR f.side = 'supervisor')
                         AND (p.period_end >= u.period_start
-                            OR (p.signed_at::DATE >= u.period_start
+                            OR (p.last_signed::DATE >= u.period_start
                                 AND (p.form, u.form) IN (SELECT (form, read_form) FROM reads)))))
                 {named});
         """

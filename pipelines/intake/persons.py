@@ -15,12 +15,14 @@ import hmac
 import os
 import unicodedata
 from collections.abc import Mapping
-
-import duckdb
-import polars as pl
+from typing import TYPE_CHECKING
 
 from pipelines.contracts.model import Form
 from pipelines.settings import PERSON_KEY_VARIABLE
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
 
 PUBLIC_KEY = "xiaobao: this key is public, set XIAOBAO_PERSON_KEY"
 _SHORTEST_KEY = 16
@@ -74,6 +76,8 @@ def hide_persons(form: Form, frame: pl.DataFrame, identity: str) -> pl.DataFrame
 
     `identity`: pattern of clear identity and phone numbers (GEN-I04), which a key would hide from its rule.
     """
+    import polars as pl
+
     for name in person_columns(form):
         facts, text = text_facts(name), pl.col(name)
         frame = frame.with_columns(
@@ -85,6 +89,8 @@ def hide_persons(form: Form, frame: pl.DataFrame, identity: str) -> pl.DataFrame
 
 def hide_damages(form: Form, damages: pl.DataFrame) -> pl.DataFrame:
     """Changed cells (`normalise`) with the persons among them replaced by their keys."""
+    import polars as pl
+
     columns = person_columns(form)
     if not columns or damages.is_empty():
         return damages
@@ -114,5 +120,7 @@ def require_same_key(con: duckdb.DuckDBPyConnection) -> None:
 
 def _keys(names: pl.Series) -> pl.Series:
     """Keys of a column, each different name hashed once."""
+    import polars as pl
+
     known = names.drop_nulls().unique().to_list()
     return names.replace_strict(known, [person_key(name) for name in known], return_dtype=pl.String)

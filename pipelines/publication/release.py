@@ -28,6 +28,10 @@ PUBLIC_TABLES: dict[str, str] = {
     "filing.events": "submission_id, event_no",
     "filing.control_totals": "submission_id, column_name",
     "filing.carried_rows": "submission_id, row_no",
+    "filing.excuses": "submission_id, rule_code, kind, excuse_id",
+    "filed.f14": "submission_id, row_no",
+    "filed.r02": "submission_id, row_no",
+    "filed.r04": "submission_id, row_no",
     "registry.institutions": "org_code, valid_from",
     "registry.reporters": "org_code",
 }
@@ -132,7 +136,7 @@ def _write(
     con.execute(f"ATTACH '{_quoted(database)}' AS release_out (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         con.execute("SET threads = 1")  # one writer thread: the same rows give the same Parquet bytes
-        for schema in ("kpi", "filing", "registry", "release"):
+        for schema in sorted({"kpi", "release", *(name.split(".")[0] for name in PUBLIC_TABLES)}):
             con.execute(f"CREATE SCHEMA release_out.{schema}")
         parquet = folder / "parquet"
         parquet.mkdir()

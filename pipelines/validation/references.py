@@ -25,10 +25,6 @@ _TABLES = {
     "forms": "reference.forms",
     "rules": "reference.rules",
 }
-#: Of several versions `g` the newest that was known when `s` was signed, else the first that came after.
-_KNOWN_FIRST = """g.signed_at <= s.signed_at DESC,
-                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
-                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END"""
 
 
 def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -66,13 +62,11 @@ def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
 def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Create the relations that query rules read: `readable`, `rollup`, and who stands opposite whom (`counterpart`).
 
-    `known` is the wider view of the few rules that ask for it: what had been filed of a form, in any period, when the
-    filing was signed. Needs the temp tables `reads` (`note_reads`), `checked` (submission_no) and `readable`
-    (submission_no, form, reporter_code, period, period_start, period_end, sequence_no, signed_at, kind, supersedes,
-    rows_read).
+    Needs the temp tables `checked` (submission_no) and `readable` (submission_no, form, reporter_code, period,
+    period_start, period_end, sequence_no, signed_at, kind, supersedes, rows_read).
     """
     con.execute(
-        f"""
+        """
         CREATE OR REPLACE TEMP TABLE rollup AS
         WITH RECURSIVE chain AS (
             SELECT org_code, org_code AS ancestor_code, parent_code, valid_from, valid_to
@@ -94,17 +88,11 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
         JOIN readable AS g ON g.form = f.form AND g.form <> s.form
             AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
             AND g.period_start <= s.period_start AND g.period_end >= s.period_end
-        QUALIFY row_number() OVER (PARTITION BY s.submission_no, g.form ORDER BY {_KNOWN_FIRST}) = 1;
-        -- the same choice for every period that had begun; a register of a later one knows nothing of the filing
-        CREATE OR REPLACE TEMP TABLE known AS
-        SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
-        FROM checked JOIN readable AS s USING (submission_no)
-        JOIN reads AS x ON x.form = s.form
-        JOIN reference.forms AS f ON f.form = x.read_form
-        JOIN readable AS g ON g.form = x.read_form AND g.period_start <= s.signed_at::DATE
-            AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
         QUALIFY row_number() OVER (
-            PARTITION BY s.submission_no, g.form, g.reporter_code, g.period ORDER BY {_KNOWN_FIRST}) = 1;
+            PARTITION BY s.submission_no, g.form
+            ORDER BY g.signed_at <= s.signed_at DESC,
+                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
+                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1;
         """
     )
     for form in catalogue.forms.values():
@@ -129,18 +117,46 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
             JOIN readable AS s ON s.submission_no = r.submission_no
             WHERE {undeleted("r")};
-            CREATE OR REPLACE TEMP VIEW known_{form.table} AS
-            SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
-            FROM known AS c
-            JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
-            JOIN readable AS s ON s.submission_no = r.submission_no
-            WHERE {undeleted("r")};
             CREATE OR REPLACE TEMP VIEW submissions_{form.table} AS
             SELECT s.submission_no, s.reporter_code AS filing_reporter, s.period AS filing_period, s.period_start,
                 s.period_end, s.signed_at, s.supersedes, s.kind, s.rows_read, s.sequence_no
             FROM readable AS s
             WHERE s.form = '{form.code}' AND s.submission_no IN (SELECT submission_no FROM checked);
             """
+        )
+    _prepare_known(con, catalogue)
+
+
+def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """`known`: for the forms in `reads`, the version of every period that was known when a filing was signed, else the
+    first that came after; registers of periods that had not begun know nothing of it."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE known AS
+        SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
+        FROM checked JOIN readable AS s USING (submission_no)
+        JOIN reads AS x ON x.form = s.form
+        JOIN reference.forms AS f ON f.form = x.read_form
+        JOIN readable AS g ON g.form = x.read_form AND g.period_start <= s.signed_at::DATE
+            AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
+        QUALIFY row_number() OVER (
+            PARTITION BY s.submission_no, g.form, g.reporter_code, g.period
+            ORDER BY g.signed_at <= s.signed_at DESC,
+                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
+                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1"""
+    )
+    for (code,) in con.execute("SELECT DISTINCT read_form FROM reads ORDER BY 1").fetchall():
+        form = catalogue.forms[code]
+        columns = ", ".join(f"r.{column.name}" for column in form.columns)
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP VIEW known_{form.table} AS
+            SELECT {columns}, k.for_submission_no, r.submission_no, r.row_no, s.period AS filing_period,
+                s.period_start AS filing_period_start
+            FROM known AS k
+            JOIN store.{form.table} AS r ON r.submission_no = k.submission_no AND k.form = '{form.code}'
+            JOIN readable AS s ON s.submission_no = r.submission_no
+            WHERE {undeleted("r")}"""
         )
 
 
@@ -209,7 +225,7 @@ def expand(query: str, form: Form) -> str:
         if name in _TABLES:
             return _TABLES[name]
         other, _, kind = name.partition(".")
-        if kind:
+        if kind in ("counterpart", "known"):
             return (
                 f"(SELECT * FROM {kind}_{other.lower()} "
                 f"WHERE for_submission_no IN (SELECT submission_no FROM submissions_{form.table}))"

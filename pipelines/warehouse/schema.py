@@ -91,7 +91,8 @@ CREATE TABLE IF NOT EXISTS ledger.carried_row (
 -- Waivers (of E findings) and explanations (of W findings) that hold for a submission.
 CREATE TABLE IF NOT EXISTS ledger.excuse (
     submission_no UINTEGER NOT NULL, rule_code VARCHAR NOT NULL, kind VARCHAR NOT NULL, excuse_id VARCHAR NOT NULL,
-    reason VARCHAR, granted_at TIMESTAMP, last_period VARCHAR, excused_by_no UINTEGER NOT NULL);
+    reason VARCHAR, granted_at TIMESTAMP, last_period VARCHAR, excused_by_no UINTEGER NOT NULL,
+    granted_by VARCHAR);
 CREATE TABLE IF NOT EXISTS ledger.quarantined_row (
     form VARCHAR NOT NULL, submission_no UINTEGER NOT NULL, row_no UINTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger.verdict (
@@ -172,7 +173,7 @@ LEFT JOIN ledger.header AS h ON h.submission_no = t.submission_no AND h.column_n
 
 CREATE OR REPLACE VIEW filing.excuses AS
 SELECT p.submission_id, p.form, p.period, p.reporter_code, e.rule_code, e.kind, e.excuse_id, e.reason, e.granted_at,
-    e.last_period
+    e.granted_by, e.last_period
 FROM ledger.excuse AS e
 JOIN ledger.parcel AS p USING (submission_no);
 

@@ -81,7 +81,7 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             SELECT s.submission_no, s.signed_at, '{PREVIOUS}', g.*
             FROM judged AS s
             JOIN readable AS g ON g.form = s.form AND g.reporter_code = s.reporter_code
-                AND g.period_end = s.period_start - 1)
+                AND g.period_end = s.period_start - 1),
         chosen AS (
             SELECT * FROM opposite
             QUALIFY row_number() OVER (

@@ -180,6 +180,15 @@ _F01: tuple[Defect, ...] = (
         {"outcome": _lit("协商一致", "outcome")},
     ),
     Defect(
+        "group without its number",
+        "F01",
+        (),
+        _C("group_id").is_not_null() & ~_C("_carried"),
+        {"group_id": pl.lit(None, pl.Int64)},
+        rows=6,
+        blocks=False,
+    ),
+    Defect(
         "limit a day too long",
         "F01",
         (("F01-I04", "due_date"),),
@@ -249,15 +258,6 @@ _F01: tuple[Defect, ...] = (
         (),
         _C("validity") == "重复",
         {"first_complaint_id": _C("complaint_id")},
-    ),
-    Defect(
-        "group without its number",
-        "F01",
-        (),
-        _C("group_id").is_not_null() & ~_C("_carried"),
-        {"group_id": pl.lit(None, pl.Int64)},
-        rows=6,
-        blocks=False,
     ),
     Defect(
         "forwarded complaint left out",
@@ -1016,11 +1016,9 @@ def prepare(frame: pl.DataFrame, form: str, registry: Registry, days: WorkingDay
     if form == "F01":
         named = frame["first_complaint_id"].drop_nulls().unique()
         newcomer = registry.newcomer()
+        opened = _C("reporter") == newcomer.index if newcomer else pl.lit(value=False)
         return frame.with_columns(
-            _C("complaint_id").is_in(named.to_list()).alias("_referred"),
-            (_C("reporter") == (newcomer.index if newcomer else None))
-            .fill_null(value=False)
-            .alias("_newcomer"),
+            _C("complaint_id").is_in(named.to_list()).alias("_referred"), opened.alias("_newcomer")
         )
     if form == "F02":
         codes = [one.code for one in registry.insurers]

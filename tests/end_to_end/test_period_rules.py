@@ -238,3 +238,47 @@ def test_the_order_of_arrival_does_not_matter(desk: Desk, at_once: bool) -> None
         "2024-02": [(2, "premium_ytd")],
         "2024-03": [],
     }
+
+
+def test_a_withdrawn_period_is_no_measure(desk: Desk) -> None:
+    file(desk, "F06", "2024-02", [volume("2024-02", "20.00")])
+    file(desk, "F06", "2024-02", [], sequence=2, kind="WITHDRAW", signed_at="2024-03-20T10:00:00")
+    submission = file(desk, "F06", "2024-03", [volume("2024-03", "999.00")])
+    desk.run()
+    assert told(desk, submission, "F06-P01") == []
+    assert verdict(desk, submission, "F06-P01")[0] == "not_run"
+
+
+def test_a_withdrawal_is_held_to_no_rule_over_rows(desk: Desk) -> None:
+    file(desk, "F05", "2024-02", [line("F05", 1, "2024-02", **CASE)])
+    file(desk, "F05", "2024-03", [line("F05", 1, **CASE)])
+    gone = file(desk, "F05", "2024-03", [], sequence=2, kind="WITHDRAW", signed_at="2024-04-06T10:00:00")
+    desk.run()
+    assert desk.findings(gone) == []
+    assert verdict(desk, gone, "F05-P01") == ("not_run", "a withdrawal has no rows")
+    assert desk.state(gone) == "accepted"
+
+
+def test_a_correction_is_compared_as_the_whole_file_it_stands_for(desk: Desk) -> None:
+    file(desk, "F05", "2024-02", [line("F05", n, "2024-02", **CASE) for n in (1, 2)])
+    handled = line("F05", 2, "2024-02", **CASE, record_action="U") | {
+        "handled_date": "2024-02-28",
+        "handle_result": "成功",
+    }
+    corrected = {"sequence": 2, "kind": "CORRECTION", "signed_at": "2024-03-06T10:00:00"}
+    file(desk, "F05", "2024-02", [handled], **corrected)
+    right = file(desk, "F05", "2024-03", [line("F05", 1, **CASE)])
+    deleted = line("F05", 1, **CASE, record_action="D")
+    added = line("F05", 3)
+    wrong = file(
+        desk,
+        "F05",
+        "2024-03",
+        [deleted, added],
+        sequence=2,
+        kind="CORRECTION",
+        signed_at="2024-04-06T10:00:00",
+    )
+    desk.run()
+    assert told(desk, right, "F05-P01") == []
+    assert told(desk, wrong, "F05-P01") == [(None, "problem_id")]

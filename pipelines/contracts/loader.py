@@ -31,6 +31,7 @@ import yaml
 from pipelines.contracts.errors import CatalogueError
 from pipelines.contracts.headers import normalise_header
 from pipelines.contracts.model import (
+    PREVIOUS,
     Catalogue,
     CodeEntry,
     CodeList,
@@ -63,7 +64,7 @@ _CODES = re.compile(r"\{codes:([A-Z0-9_]+)(?::([A-Z]))?\}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MESSAGE_PLACEHOLDERS = {"value", "expected", "column", "header"}
 _RELATION = re.compile(
-    r"\{(?:self|self\.all|submissions|rollup|working_days|reporters|forms|rules|"
+    r"\{(?:self|self\.all|self\.previous|submissions|rollup|working_days|reporters|forms|rules|"
     r"([A-Z][A-Z0-9]*)(?:\.counterpart|\.known)?)\}"
 )
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -531,6 +532,8 @@ def _check_rule(note: Callable[[str], None], rule: Rule, names: set[str]) -> Non
                 note(f"{where}: the query uses the unknown relation {{{placeholder}}}")
     if rule.waivable and (rule.rule_class == "structure" or rule.code in _NEVER_WAIVED):
         note(f"{where}: waivable, but rules on structure, readability, personal data and keys never are")
+    if rule.compares_periods != ("{self.previous}" in (rule.query or "")):
+        note(f"{where}: a query that reads {{self.previous}}, and no other, needs {PREVIOUS}")
     if (rule.kind == "not_evaluable") != bool(rule.not_evaluable_reason and rule.not_evaluable_reason_zh):
         note(f"{where}: not_evaluable rules, and no others, have notEvaluableReason and notEvaluableReasonZh")
 
@@ -568,7 +571,9 @@ def _check_whole(forms: Mapping[str, Form], common_rules: tuple[Rule, ...], prob
         for rule in form.rules:
             if not rule.code.startswith((f"{form.code}-", "AGG-")):
                 problems.append(f"rule {rule.code} stands in the contract of {form.code}")
-            wanted = set(rule.needs) | {name for name in _RELATION.findall(rule.query or "") if name}
+            wanted = (set(rule.needs) - {PREVIOUS}) | {
+                name for name in _RELATION.findall(rule.query or "") if name
+            }
             problems.extend(
                 f"rule {rule.code}: needs form {name}, which no contract defines"
                 for name in sorted(wanted - set(forms))

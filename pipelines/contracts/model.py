@@ -35,6 +35,9 @@ _PLAIN_TYPES: dict[ColumnKind, str] = {
     "integer": "BIGINT",
 }
 
+PREVIOUS = "previous"
+"""What a rule needs, beside form codes: the same form's filing of the period before."""
+
 _PERIOD_KINDS: dict[Frequency, PeriodKind] = {"monthly": "month", "quarterly": "quarter"}
 """Event forms are missing here: they may be filed under any period."""
 
@@ -121,10 +124,12 @@ class Rule:
             counts as holding. Vocabulary: :mod:`pipelines.contracts.predicates`.
         expected: DuckDB expression of a row rule that gives the expected value as text, or None.
         query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
-            finding; relations are written ``{self}``, ``{self.all}``, ``{submissions}``, ``{F02}``,
+            finding, and column_name if not all findings blame the first field; relations are written
+            ``{self}``, ``{self.all}``, ``{self.previous}``, ``{submissions}``, ``{F02}``,
             ``{F02.counterpart}``, ``{R01.known}``, ``{rollup}``, ``{working_days}``, ``{reporters}``,
             ``{forms}``, ``{rules}``.
-        needs: forms whose counterpart must exist, else the verdict is not_run for that submission.
+        needs: forms whose counterpart must exist (``previous``: the form itself, of the period before), else
+            the verdict is not_run for that submission.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
         effective_to: last day of the periods it applies to, None while it is in force.
@@ -161,6 +166,11 @@ class Rule:
     def blamed_column(self) -> str | None:
         """Column a finding points at; None if the rule blames the file."""
         return self.fields[0] if self.fields else None
+
+    @property
+    def compares_periods(self) -> bool:
+        """True if the rule compares with the same form's filing of the period before."""
+        return PREVIOUS in self.needs
 
     def in_force(self, period: Period) -> bool:
         """True if the rule applies to filings of the period (judged by the period's last day)."""

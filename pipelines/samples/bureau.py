@@ -256,6 +256,7 @@ class _Run:
         facts = self._truth.month(month)
         sent = {form: self._send(form, period, month, rows) for form, rows in facts.items()}
         absent = {form: self._absent(form, period, one.filings) for form, one in sent.items()}
+        absent |= {f"{form} before": self._absent_before(form, period) for form in sent}
         filed = {form: self._fill(form, month, facts[form], one, absent) for form, one in sent.items()}
         rows = {form: one.readable() for form, one in filed.items()}
         rows["F11"] = (
@@ -265,7 +266,13 @@ class _Run:
         )
         everyone: dict[str, Sequence[Filing]] = {form: one.filings for form, one in filed.items()}
         everyone["F11"] = governance.filings if governance else []
-        across = expected.across_forms(rows, everyone, self._past, self._registry, (period.start, period.end))
+        span = (period.start, period.end)
+        across = pl.concat(
+            [
+                expected.across_forms(rows, everyone, self._past, self._registry, span),
+                expected.across_periods(rows, everyone, self._past, self._registry, span),
+            ]
+        )
         for form, one in filed.items():
             numbers = [filing.number for filing in one.filings]
             self._conclude(form, one, [across.filter(_C("filing").is_in(numbers))])
@@ -273,8 +280,9 @@ class _Run:
 
     def _governance_of(self, quarter: Period) -> _Filed:
         position, facts = self._quarters.index(quarter), self._truth.quarter(quarter)
-        filed = self._fill("F11", position, facts, self._send("F11", quarter, position, facts), {})
-        self._conclude("F11", filed, [])
+        absent = {"F11 before": self._absent_before("F11", quarter)}
+        filed = self._fill("F11", position, facts, self._send("F11", quarter, position, facts), absent)
+        self._conclude("F11", filed, [expected.turned(filed.readable(), filed.filings, self._past)])
         return filed
 
     def _send(self, form: str, period: Period, position: int, facts: pl.DataFrame) -> _Sent:
@@ -294,6 +302,12 @@ class _Run:
         read = {one.reporter for one in filings if one.readable and one.attributable}
         owing = self._registry.owing(period, self._catalogue.forms[form].obliged_classes)
         return {one.index for one in owing} - read
+
+    def _absent_before(self, form: str, period: Period) -> set[int]:
+        """Insurers without a readable filing of the period before; what compares with it cannot be judged."""
+        owing = self._registry.owing(period, self._catalogue.forms[form].obliged_classes)
+        before = self._past.before.get(form)
+        return {one.index for one in owing} - (before.readers() if before else set())
 
     def _fill(
         self, form: str, position: int, facts: pl.DataFrame, sent: _Sent, absent: Mapping[str, set[int]]
@@ -354,6 +368,7 @@ class _Run:
         bad = expected.settle(filings, told, {form: contract.reject_above})
         told = pl.concat([told, expected.restatements(filings), expected.volumes(filings, self._past)])
         expected.remember_counts(filings, self._past)
+        self._past.settled(form, filings, readable, bad)
         for number, count in bad.group_by("filing").len().iter_rows():
             self._quarantined[number] = count
         self._facts.add(form, period, rows, bad, filings)

@@ -25,6 +25,7 @@ from pipelines.samples.days import (
     WorkingDays,
     first_day,
     last_day,
+    month_end,
     seen_date,
     seen_moment,
 )
@@ -712,9 +713,11 @@ class Complaints:
         keeps = agreed & chance(rng, size, 0.93)
         delay = np.where(chance(rng, size, 0.9), -rng.integers(0, 10, size), rng.integers(1, 15, size))
         fulfilled = np.where(keeps, np.maximum(due + delay, agreement), NEVER)
-        # Broken agreements are written off two months after the day they were due.
-        given_up = np.where(agreed & ~keeps, due + 60, NEVER)
-        closed = np.where(agreed, np.where(keeps, fulfilled, given_up), end)
+        # The first month's end after the due day tells for good how the agreement was kept (F03-P01); performance
+        # after it is not filed.
+        told = np.where(agreed, month_end(due + 1), NEVER)
+        fulfilled = np.where(fulfilled <= told, fulfilled, NEVER)
+        closed = np.where(agreed, np.minimum(fulfilled, told), end)
         demand = np.round(rng.lognormal(8.6, 1.0, size)).astype(np.int64) * _FEN
         return frame.with_columns(
             pl.Series("born", np.full(size, month, dtype=np.int16)),
@@ -739,7 +742,7 @@ class Complaints:
             ),
             pl.Series("due_day", due),
             pl.Series("fulfilled_day", fulfilled),
-            pl.Series("given_up_day", given_up),
+            pl.Series("refused", ~keeps & chance(rng, size, 0.5)),
             pl.Series("judicial_confirm", chance(rng, size, 0.12)),
             pl.Series("quick_point", chance(rng, size, 0.2)),
             pl.Series("repeat_complainer", chance(rng, size, 0.03)),
@@ -757,11 +760,11 @@ class Complaints:
         fulfilment = (
             pl.when(pl.col("fulfilled_day") <= end)
             .then(pl.lit("已履行"))
-            .when(pl.col("given_up_day") <= end)
+            .when(pl.col("due_day") >= end)
+            .then(pl.lit("未到期"))
+            .when("refused")
             .then(pl.lit("不履行"))
-            .when(pl.col("due_day") < end)
-            .then(pl.lit("逾期"))
-            .otherwise(pl.lit("未到期"))
+            .otherwise(pl.lit("逾期"))
         )
         # A mediation applied for after the month is not known yet; one born earlier may start only now.
         return self._mediations.filter(pl.col("apply_day") <= end).select(
@@ -946,6 +949,7 @@ class Complaints:
             seen_date("rectify_day", end).alias("rectify_close_date"),
             closed.alias("_closes"),
             (pl.col("born") < month).alias("_carried"),
+            (pl.col("end_day") > last_day(period.shift(1))).alias("_stays"),
         )
 
 

@@ -41,6 +41,13 @@ def last_day(period: Period) -> int:
     return day_number(period.end)
 
 
+def month_end(days: Ints) -> Ints:
+    """Day number of the last day of the month that each day lies in."""
+    months = days.astype("datetime64[D]").astype("datetime64[M]")
+    ends: Ints = (months + 1).astype("datetime64[D]").astype(np.int64) - 1
+    return ends
+
+
 def seen_date(column: str, end: int) -> pl.Expr:
     """The date of a day-number column where it is not after ``end``, else null: what a month's end knows."""
     day = pl.col(column)

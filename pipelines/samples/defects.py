@@ -54,6 +54,9 @@ class Defect:
         corrected: the insurer resubmits the file without the defect although it was partly accepted.
         patient: planted only where the file tolerates it, never forced, and in a file that is not
             resubmitted: the corrected row would contradict the defective one.
+        needs: forms without which nobody would notice; ``F01 before`` is the form's period before.
+        echoes: noticed only when the next period contradicts it, so it is not planted in the last one, nor in a
+            file that is resubmitted.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Defect:
     corrected: bool = False
     patient: bool = False
     needs: tuple[str, ...] = ()
+    echoes: bool = False
 
     @property
     def bad_rows(self) -> int:
@@ -96,6 +100,65 @@ _PHONE = "13812345678"
 
 _F01: tuple[Defect, ...] = (
     Defect(
+        "closed too early",
+        "F01",
+        (),
+        _OPEN & _C("_stays"),
+        {
+            "status": _lit("已办结", "status"),
+            "decision_date": _C("updated_at").dt.date(),
+            "notify_date": _C("updated_at").dt.date(),
+            "outcome": _lit("不支持", "outcome"),
+        },
+        blocks=False,
+        echoes=True,
+    ),
+    Defect(
+        "open complaint left out",
+        "F01",
+        (),
+        _OPEN & _C("_carried") & ~_C("_closes") & ~_C("_referred"),
+        drop=True,
+        blocks=False,
+        needs=("F01 before",),
+    ),
+    Defect(
+        "complaint of an earlier month",
+        "F01",
+        (),
+        _DONE
+        & _CLOSED
+        & (_C("complexity") == "简单")
+        & (_C("validity") != "重复")
+        & (_C("reason_l1") != "退保纠纷")
+        & _C("source_channel").cast(pl.String).str.starts_with("OWN_")
+        & _C("first_inquiry_id").is_null()
+        & ~_C("_referred")
+        & ~_C("_newcomer"),
+        {
+            "received_at": _C("received_at").dt.offset_by("-40d"),
+            "due_date": _C("due_date").dt.offset_by("-40d"),
+        },
+        needs=("F01 before",),
+    ),
+    Defect(
+        "handed to an unknown mediation",
+        "F01",
+        (),
+        _C("_closes") & (_C("outcome") == "转调解"),
+        {"mediation_id": _unknown("complaint_id")},
+        needs=("F03",),
+    ),
+    Defect(
+        "line that the branch does not sell",
+        "F01",
+        (),
+        _DONE & (_C("insurer_class") == "P"),
+        {"line_code": _lit("退货运费", "line_code")},
+        blocks=False,
+        needs=("F06",),
+    ),
+    Defect(
         "reference on an own complaint",
         "F01",
         (("F01-I01", "reg_ref_no"),),
@@ -115,6 +178,15 @@ _F01: tuple[Defect, ...] = (
         (("F01-I03", "status"),),
         _OPEN,
         {"outcome": _lit("协商一致", "outcome")},
+    ),
+    Defect(
+        "group without its number",
+        "F01",
+        (),
+        _C("group_id").is_not_null() & ~_C("_carried"),
+        {"group_id": pl.lit(None, pl.Int64)},
+        rows=6,
+        blocks=False,
     ),
     Defect(
         "limit a day too long",
@@ -186,15 +258,6 @@ _F01: tuple[Defect, ...] = (
         (),
         _C("validity") == "重复",
         {"first_complaint_id": _C("complaint_id")},
-    ),
-    Defect(
-        "group without its number",
-        "F01",
-        (),
-        _C("group_id").is_not_null() & ~_C("_carried"),
-        {"group_id": pl.lit(None, pl.Int64)},
-        rows=6,
-        blocks=False,
     ),
     Defect(
         "forwarded complaint left out",
@@ -383,6 +446,15 @@ _DUE_LATER = _C("fulfil_status") == "未到期"
 
 _F03: tuple[Defect, ...] = (
     Defect(
+        "given up too early",
+        "F03",
+        (),
+        _AGREED & _DUE_LATER & ~_C("_closes"),
+        {"fulfil_status": _lit("不履行", "fulfil_status")},
+        blocks=False,
+        echoes=True,
+    ),
+    Defect(
         "refusal without a reason",
         "F03",
         (("F03-I01", "refuse_reason"),),
@@ -433,6 +505,15 @@ _F03: tuple[Defect, ...] = (
 )
 
 _F04: tuple[Defect, ...] = (
+    Defect(
+        "call that waits left out",
+        "F04",
+        (),
+        _C("_carried") & ~_C("_closes") & _C("must_call"),
+        drop=True,
+        blocks=False,
+        needs=("F04 before", "F05"),
+    ),
     Defect(
         "cooling-off a day too long",
         "F04",
@@ -528,6 +609,24 @@ _F04: tuple[Defect, ...] = (
 
 _F05: tuple[Defect, ...] = (
     Defect(
+        "handled too early",
+        "F05",
+        (),
+        ~_C("_closes"),
+        {"handle_result": _lit("成功", "handle_result"), "handled_date": _C("updated_at").dt.date()},
+        blocks=False,
+        echoes=True,
+    ),
+    Defect(
+        "open problem case left out",
+        "F05",
+        (),
+        _C("_carried") & ~_C("_closes"),
+        drop=True,
+        blocks=False,
+        needs=("F05 before",),
+    ),
+    Defect(
         "limit a day too long",
         "F05",
         (("F05-I01", "due_date"),),
@@ -594,6 +693,23 @@ _F05: tuple[Defect, ...] = (
 
 _F06: tuple[Defect, ...] = (
     Defect(
+        "total that does not add up",
+        "F06",
+        (),
+        _C("premium") > 0,
+        {"premium_ytd": _C("premium_ytd") + 12_345},
+        needs=("F06 before",),
+    ),
+    Defect(
+        "twice the policies in force",
+        "F06",
+        (),
+        _C("policies_in_force") > 0,
+        {"policies_in_force": _C("policies_in_force") * 2},
+        blocks=False,
+        needs=("F06 before",),
+    ),
+    Defect(
         "fewer than no policies",
         "F06",
         (("F06-I01", "policies_new"),),
@@ -633,6 +749,15 @@ _F11: tuple[Defect, ...] = (
         _C("fi_rules"),
         {"fi_rules_date": pl.lit(None, pl.Date)},
         small=True,
+    ),
+    Defect(
+        "committee dissolved",
+        "F11",
+        (),
+        _C("cp_committee"),
+        {"cp_committee": pl.lit(value=False)},
+        blocks=False,
+        needs=("F11 before",),
     ),
 )
 
@@ -714,7 +839,8 @@ class Planter:
         place = _Place(planted, free, room, absent, self._used.setdefault(form, set()))
         last_chance = position + 1 >= self._history[form]
         for turn, defect in list(self._waiting):
-            if defect.form != form or turn > position or not free:
+            too_late = defect.echoes and last_chance
+            if defect.form != form or turn > position or not free or too_late:
                 continue
             if _put(place, defect, last_chance=last_chance):
                 self._waiting.remove((turn, defect))
@@ -759,7 +885,7 @@ def _allowed(place: _Place, defect: Defect, *, last_chance: bool) -> list[int]:
         blind = any(filing.reporter in place.absent.get(form, ()) for form in defect.needs)
         fits = forced or place.room[number] >= defect.bad_rows
         too_short = defect.drop and filing.rows < _LEAST_TO_DROP
-        spoiled = defect.patient and filing in place.planted.to_resubmit
+        spoiled = (defect.patient or defect.echoes) and filing in place.planted.to_resubmit
         if fits and not (blind or too_short or spoiled):
             found.append(number)
     return found
@@ -784,7 +910,7 @@ def _put(place: _Place, defect: Defect, *, last_chance: bool) -> bool:
     chosen = rows.slice(rows.height // 2 if count == 1 else 0, count)
     _apply(place, defect, place.free[number], chosen["rid"].to_list())
     place.keys.update(chosen["key"].to_list())
-    if defect.patient or defect.corrected:
+    if defect.patient or defect.corrected or defect.echoes:
         del place.free[number]
     return True
 
@@ -884,12 +1010,16 @@ def _turn(number: int, count: int, periods: int) -> int:
 def prepare(frame: pl.DataFrame, form: str, registry: Registry, days: WorkingDays) -> pl.DataFrame:
     """Add what defects ask about a row.
 
-    F01: ``_referred`` (another row names it); F02: ``_other_org`` (a branch of another insurer); F05:
-    ``_rest_day`` (found on a day that is no working day).
+    F01: ``_referred`` (another row names it) and ``_newcomer`` (of an insurer that opened lately); F02:
+    ``_other_org`` (a branch of another insurer); F05: ``_rest_day`` (found on a day that is no working day).
     """
     if form == "F01":
         named = frame["first_complaint_id"].drop_nulls().unique()
-        return frame.with_columns(_C("complaint_id").is_in(named.to_list()).alias("_referred"))
+        newcomer = registry.newcomer()
+        opened = _C("reporter") == newcomer.index if newcomer else pl.lit(value=False)
+        return frame.with_columns(
+            _C("complaint_id").is_in(named.to_list()).alias("_referred"), opened.alias("_newcomer")
+        )
     if form == "F02":
         codes = [one.code for one in registry.insurers]
         elsewhere = pl.Series([codes[(one.index + 1) % len(codes)] for one in registry.insurers])

@@ -22,6 +22,7 @@ import polars as pl
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.filings import Filing
 from pipelines.samples.registry import Registry
+from pipelines.samples.vocabulary import GOVERNANCE_FLAGS
 
 FINDING_SCHEMA = {"filing": pl.Int64, "rid": pl.Int64, "column": pl.String, "rule_code": pl.String}
 WARNINGS = (
@@ -29,12 +30,17 @@ WARNINGS = (
     "F01-I10",
     "F01-U01",
     "F01-U03",
+    "F01-X06",
     "F02-I04",
     "F02-X02",
+    "F02-P01",
     "F03-I05",
+    "F03-X02",
     "F04-I06",
     "F06-I02",
+    "F06-P02",
     "F11-I02",
+    "F11-P01",
     "R01-I01",
     "GEN-I05",
     "GEN-P02",
@@ -48,6 +54,17 @@ _FORWARD_WORKING_DAYS = 7
 _WEIGHTS = (500, 6_000)
 _MOVE_ROWS = 20
 _RECENT, _LEAST_RECENT = 6, 3
+_MEASURES: Mapping[str, tuple[str, ...]] = {
+    "F01": ("complaint_id", "status", "first_complaint_id"),
+    "F02": (),
+    "F03": ("mediation_org", "mediation_id", "fulfil_status"),
+    "F04": ("callback_id", "must_call", "success", "problem_id"),
+    "F05": ("problem_id", "handle_result"),
+    "F06": ("org_code", "line_code", "sales_channel", "premium_ytd", "policies_in_force"),
+    "F11": ("org_code", *GOVERNANCE_FLAGS),
+}
+"""What the rules over periods read in the period before, by form."""
+_CELL = ("org_code", "line_code", "sales_channel")
 _C = pl.col
 
 
@@ -191,6 +208,24 @@ def _crowds(rows: pl.DataFrame) -> pl.DataFrame:
 # --------------------------------------------------------------------------------------- other forms
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The filings of a form's latest period, settled.
+
+    Attributes:
+        filings: all of them.
+        rows: the rows of the readable ones: ``filing``, the columns of ``_MEASURES``, and ``sound``, false if any E
+            finding is on the row; such a row is no measure for the next period.
+    """
+
+    filings: Sequence[Filing]
+    rows: pl.DataFrame
+
+    def readers(self) -> set[int]:
+        """Insurers with a readable filing."""
+        return {one.reporter for one in self.filings if one.readable and one.attributable}
+
+
 @dataclass(slots=True)
 class Past:
     """What readable filings of earlier periods held, as far as later rules ask for it."""
@@ -208,14 +243,33 @@ class Past:
     problems: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(schema={"reporter": pl.Int32, "problem_id": pl.Int64})
     )
+    mediations: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(
+            schema={"reporter": pl.Int32, "mediation_id": pl.Int64, "complaint_id": pl.Int64}
+        )
+    )
+    before: dict[str, Before] = field(default_factory=dict)
     counts: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def remember(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Add the readable rows of a month."""
-        for form, name in (("F01", "complaints"), ("F02", "inquiries"), ("F05", "problems")):
+        for form, name in (
+            ("F01", "complaints"),
+            ("F02", "inquiries"),
+            ("F03", "mediations"),
+            ("F05", "problems"),
+        ):
             known: pl.DataFrame = getattr(self, name)
             rows = frames[form].select(_C(column).cast(dtype) for column, dtype in known.schema.items())
             setattr(self, name, pl.concat([known, rows]).unique(maintain_order=True))
+
+    def settled(self, form: str, filings: Sequence[Filing], rows: pl.DataFrame, bad: pl.DataFrame) -> None:
+        """Keep the readable rows of a form's period, and which of them are quarantined, for the next period."""
+        if form not in _MEASURES:
+            return
+        marked = rows.join(bad.with_columns(sound=pl.lit(value=False)), on=["filing", "rid"], how="left")
+        measures = marked.select("filing", *_MEASURES[form], _C("sound").fill_null(value=True))
+        self.before[form] = Before(tuple(filings), measures)
 
 
 def counterparts(filings: Sequence[Filing], others: Sequence[Filing]) -> dict[int, int]:
@@ -265,7 +319,10 @@ def across_forms(
         for form, other in (
             ("F01", "R01"),
             ("F01", "F02"),
+            ("F01", "F03"),
+            ("F01", "F06"),
             ("F02", "F01"),
+            ("F03", "F01"),
             ("F02", "F11"),
             ("F04", "F06"),
             ("F04", "F05"),
@@ -276,6 +333,9 @@ def across_forms(
         [
             _forwarded(frames, filings["F01"], with_form["F01", "R01"], span),
             _inquiries_exist(frames, with_form["F01", "F02"], past),
+            _mediations_exist(frames, with_form["F01", "F03"], past),
+            _without_business(frames, with_form["F01", "F06"], span),
+            _unmediated(frames, with_form["F03", "F01"], past, span),
             _complaints_exist(frames, with_form["F02", "F01"], past),
             _unregistered(frames, with_form["F02", "F01"], past, span),
             _ledgers(frames, filings["F02"], with_form["F02", "F01"], with_form["F02", "F11"], span),
@@ -437,7 +497,263 @@ def _transfers_exist(frames: Mapping[str, pl.DataFrame], pairs: pl.DataFrame, pa
     return findings(missing, "F05-X01", "complaint_id")
 
 
-# ------------------------------------------------------------------------------- states and other periods
+def _mediations_exist(frames: Mapping[str, pl.DataFrame], pairs: pl.DataFrame, past: Past) -> pl.DataFrame:
+    """F01-X04: a complaint handed to mediation names a case that exists."""
+    own = frames["F01"].filter(_C("outcome") == "转调解").join(pairs, on="filing")
+    here = frames["F03"].select(_C("filing").alias("other"), "mediation_id")
+    missing = own.join(here, on=["other", "mediation_id"], how="anti").join(
+        past.mediations, on=["reporter", "mediation_id"], how="anti"
+    )
+    return findings(missing, "F01-X04", "mediation_id")
+
+
+def _without_business(
+    frames: Mapping[str, pl.DataFrame], pairs: pl.DataFrame, span: tuple[date, date]
+) -> pl.DataFrame:
+    """F01-X06: by branch and line, complaints of the month where no business is filed; told once a cell."""
+    received = frames["F01"].filter(_C("received_at").dt.date().is_between(*span))
+    cells = received.join(pairs, on="filing").unique(["filing", "org_code", "line_code"])
+    nothing = (_C("premium") == 0) & (_C("policies_new") == 0) & (_C("policies_in_force") == 0)
+    business = frames["F06"].filter(~nothing.fill_null(value=False)).rename({"filing": "other"})
+    missing = cells.join(business, on=["other", "org_code", "line_code"], how="anti")
+    return findings(missing, "F01-X06", "line_code", rid=None)
+
+
+def _unmediated(
+    frames: Mapping[str, pl.DataFrame], pairs: pl.DataFrame, past: Past, span: tuple[date, date]
+) -> pl.DataFrame:
+    """F03-X02: complaints closed in the month without agreement, not simple, that nobody mediated."""
+    disputed = frames["F01"].filter(
+        (_C("status") == "已办结")
+        & _C("outcome").is_in(["部分支持", "不支持"])
+        & (_C("complexity") != "简单")
+        & _C("decision_date").is_between(*span)
+    )
+    asked = pairs.join(disputed.rename({"filing": "other"}), on="other").unique(["filing", "complaint_id"])
+    missing = asked.join(frames["F03"], on=["filing", "complaint_id"], how="anti").join(
+        past.mediations, on=["reporter", "complaint_id"], how="anti"
+    )
+    return findings(missing, "F03-X02", "complaint_id", rid=None)
+
+
+# ------------------------------------------------------------------------------------------- other periods
+
+
+def across_periods(
+    frames: Mapping[str, pl.DataFrame],
+    filings: Mapping[str, Sequence[Filing]],
+    past: Past,
+    registry: Registry,
+    span: tuple[date, date],
+) -> pl.DataFrame:
+    """The P rules of one month that compare with the month before.
+
+    Args:
+        frames: readable rows as filed, by form.
+        filings: the filings of the same forms.
+        past: what earlier periods held; its ``before`` is the month before.
+        registry: the institutions.
+        span: first and last day of the month.
+    """
+    if "F01" not in past.before:
+        return none()
+    to_cases = _pairs(counterparts(filings["F04"], filings["F05"]))
+    to_complaints = _pairs(counterparts(filings["F02"], filings["F01"]))
+    earlier = {
+        form: _earlier(form, filings[form], past) for form in ("F01", "F02", "F03", "F04", "F05", "F06")
+    }
+    return pl.concat(
+        [
+            _complaints_roll(frames["F01"], *earlier["F01"], past, registry, span),
+            _reopened(frames["F01"], earlier["F01"][1]),
+            _silent(
+                filings["F02"], earlier["F02"][0], past.before["F02"], to_complaints, frames["F01"], span
+            ),
+            _fulfilments(frames["F03"], earlier["F03"][1]),
+            _calls_stay(frames["F04"], earlier["F04"][1], frames["F05"], to_cases, span),
+            _cases_roll(frames["F05"], *earlier["F05"], past, registry, span),
+            _totals(frames["F06"], earlier["F06"][0], earlier["F06"][1], span),
+            _stocks(frames["F06"], earlier["F06"][1]),
+        ]
+    )
+
+
+def _earlier(form: str, filings: Sequence[Filing], past: Past) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Pairs of filings (``filing``, ``other``) with the period before, and the rows of the others."""
+    before = past.before[form]
+    pairs = _pairs(counterparts(filings, before.filings))
+    return pairs, pairs.join(before.rows.rename({"filing": "other"}), on="other")
+
+
+def _gone(rows: pl.DataFrame, opened: pl.DataFrame, own: str, rule: str) -> pl.DataFrame:
+    """Records open in a sound row of the period before that are not filed now. (Ids are always readable here.)"""
+    missing = opened.filter("sound").unique(["filing", own]).join(rows, on=["filing", own], how="anti")
+    return findings(missing, rule, own, rid=None)
+
+
+def _never_filed(
+    rows: pl.DataFrame,
+    known: pl.DataFrame,
+    own: str,
+    day: pl.Expr,
+    registry: Registry,
+    span: tuple[date, date],
+) -> pl.DataFrame:
+    """Rows that no earlier period held and that nobody who merged into the reporter can have handed over."""
+    new = rows.join(known, on=["reporter", own], how="anti")
+    gone = registry.merged()
+    if gone is None or gone.closed_on is None or gone.closed_on > span[1]:
+        return new
+    return new.filter(~((_C("reporter") == gone.successor) & (day < gone.closed_on)))
+
+
+def _complaints_roll(
+    rows: pl.DataFrame,
+    pairs: pl.DataFrame,
+    before: pl.DataFrame,
+    past: Past,
+    registry: Registry,
+    span: tuple[date, date],
+) -> pl.DataFrame:
+    """F01-P01: what was open is here, and what is older than the month was filed before."""
+    received = _C("received_at").dt.date()
+    first = span[0]
+    at_work = (_C("status") == "处理中") | (_C("decision_date") >= first) | (_C("withdrawn_date") >= first)
+    older = rows.join(pairs, on="filing", how="semi").filter((received < first) & at_work)
+    late = _never_filed(older, past.complaints, "complaint_id", received, registry, span)
+    return pl.concat(
+        [
+            _gone(rows, before.filter(_C("status") == "处理中"), "complaint_id", "F01-P01"),
+            findings(late, "F01-P01", "complaint_id"),
+        ]
+    )
+
+
+def _reopened(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """F01-P02: closed in the month before and open now, without a link it did not have. (Nothing that was closed is
+    left out for a month and filed as open after that here.)"""
+    closed = before.filter(_C("sound") & (_C("status") != "处理中"))
+    both = rows.filter(_C("status") == "处理中").join(closed, on=["filing", "complaint_id"], suffix="_before")
+    linked = _C("first_complaint_id").is_not_null() & _C("first_complaint_id").ne_missing(
+        _C("first_complaint_id_before")
+    )
+    return findings(both.filter(~linked), "F01-P02", "status")
+
+
+def _silent(
+    ledgers: Sequence[Filing],
+    pairs: pl.DataFrame,
+    before: Before,
+    to_complaints: pl.DataFrame,
+    complaints: pl.DataFrame,
+    span: tuple[date, date],
+) -> pl.DataFrame:
+    """F02-P01: an empty ledger after an empty one, while complaints came in."""
+    empty = [one.number for one in ledgers if not one.rows]
+    empty_before = [one.number for one in before.filings if not one.rows]
+    received = complaints.filter(_C("received_at").dt.date().is_between(*span)).select(
+        _C("filing").alias("other")
+    )
+    told = (
+        pairs.filter(_C("filing").is_in(empty) & _C("other").is_in(empty_before))
+        .select("filing")
+        .join(to_complaints, on="filing")
+        .join(received, on="other", how="semi")
+    )
+    return findings(told, "F02-P01", None, rid=None)
+
+
+def _fulfilments(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """F03-P01: a fulfilment that was told and is now told otherwise."""
+    final = before.filter(_C("sound") & (_C("fulfil_status") != "未到期"))
+    both = rows.join(final, on=["filing", "mediation_org", "mediation_id"], suffix="_before")
+    return findings(
+        both.filter(_C("fulfil_status") != _C("fulfil_status_before")), "F03-P01", "fulfil_status"
+    )
+
+
+def _calls_stay(
+    rows: pl.DataFrame,
+    before: pl.DataFrame,
+    cases: pl.DataFrame,
+    to_cases: pl.DataFrame,
+    span: tuple[date, date],
+) -> pl.DataFrame:
+    """F04-P01: due, not successful, without a problem case or with one that was still open: still filed."""
+    unhandled = cases.filter((_C("handle_result") == "处理中") | (_C("handled_date") >= span[0]))
+    still = to_cases.join(unhandled.rename({"filing": "other"}), on="other").select("filing", "problem_id")
+    waiting = (
+        before.drop("other").join(to_cases, on="filing", how="semi").filter(_C("must_call") & ~_C("success"))
+    )
+    opened = pl.concat(
+        [
+            waiting.filter(_C("problem_id").is_null()),
+            waiting.join(still, on=["filing", "problem_id"], how="semi"),
+        ]
+    )
+    return _gone(rows, opened, "callback_id", "F04-P01")
+
+
+def _cases_roll(
+    rows: pl.DataFrame,
+    pairs: pl.DataFrame,
+    before: pl.DataFrame,
+    past: Past,
+    registry: Registry,
+    span: tuple[date, date],
+) -> pl.DataFrame:
+    """F05-P01: what was open is here; what is older than the month was filed before, and not as handled. (No handled
+    case is left out for a month and filed again after that here.)"""
+    first = span[0]
+    at_work = (_C("handle_result") == "处理中") | (_C("handled_date") >= first)
+    older = rows.join(pairs, on="filing", how="semi").filter((_C("found_date") < first) & at_work)
+    late = _never_filed(older, past.problems, "problem_id", _C("found_date"), registry, span)
+    handled = before.filter(_C("sound") & (_C("handle_result") != "处理中"))
+    again = older.join(handled, on=["filing", "problem_id"], how="semi")
+    return pl.concat(
+        [
+            _gone(rows, before.filter(_C("handle_result") == "处理中"), "problem_id", "F05-P01"),
+            findings(late, "F05-P01", "problem_id"),
+            findings(again, "F05-P01", "problem_id"),
+        ]
+    )
+
+
+def _totals(
+    rows: pl.DataFrame, pairs: pl.DataFrame, before: pl.DataFrame, span: tuple[date, date]
+) -> pl.DataFrame:
+    """F06-P01: the year to date is that of the month before and this month's; in January this month's alone (fen)."""
+    measured = rows.join(pairs, on="filing", how="semi").join(
+        before.filter("sound"), on=["filing", *_CELL], how="left", suffix="_before"
+    )
+    start = pl.lit(0, pl.Int64) if span[0].month == 1 else _C("premium_ytd_before")
+    wrong = measured.filter((_C("premium_ytd") - start - _C("premium")).abs() > 1)
+    return findings(wrong, "F06-P01", "premium_ytd")
+
+
+def _stocks(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """F06-P02: policies in force that move by more than three tenths."""
+    both = rows.join(before.filter("sound"), on=["filing", *_CELL], suffix="_before")
+    then = _C("policies_in_force_before")
+    moved = both.filter((then > 0) & ((_C("policies_in_force") - then).abs() * 10 > then * 3))
+    return findings(moved, "F06-P02", "policies_in_force")
+
+
+def turned(rows: pl.DataFrame, filings: Sequence[Filing], past: Past) -> pl.DataFrame:
+    """F11-P01: what was Y in the quarter before and is N now, cell by cell."""
+    if "F11" not in past.before:
+        return none()
+    before = _earlier("F11", filings, past)[1].filter("sound")
+    both = rows.join(before, on=["filing", "org_code"], suffix="_before")
+    return pl.concat(
+        [
+            findings(both.filter(_C(f"{name}_before") & ~_C(name)), "F11-P01", name)
+            for name in GOVERNANCE_FLAGS
+        ]
+    )
+
+
+# ------------------------------------------------------------------------------------------- states
 
 
 def settle(

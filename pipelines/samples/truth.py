@@ -5,7 +5,8 @@ the common header of their rows. Do not put here: who files when, in which shape
 
 A frame of a form has the contract's columns (ids packed, hashes as 64-bit seeds, money in fen, percentages in
 hundredths; see ``identities`` and ``rendering``) plus ``reporter`` (index of the insurer whose fact it is),
-``_closes`` (the record does not appear in later months) and ``_carried`` (it appeared in earlier ones).
+``_closes`` (the record does not appear in later months), ``_carried`` (it appeared in earlier ones) and ``_stays`` (it
+is known to be open at the next month's end too; told of complaints only).
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ from pipelines.samples.vocabulary import ACTIONS
 
 _MOMENTS = (18 * 3600, 5 * 3600)
 """Firms close their books between 18:00 and 23:00 of the month's last day."""
+
+
+_INTERNAL = ("reporter", "_closes", "_carried", "_stays")
+"""Columns of a frame that are not filed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +116,21 @@ class Truth:
             pl.lit(-1, pl.Int32).alias("reporter"),
             pl.lit(value=True).alias("_closes"),
             pl.lit(value=False).alias("_carried"),
+            pl.lit(value=False).alias("_stays"),
         )
-        return frame.select(*self._columns("R03"), "reporter", "_closes", "_carried")
+        return frame.select(*self._columns("R03"), *_INTERNAL)
 
     def _headed(self, form: str, period: Period, rows: pl.DataFrame) -> pl.DataFrame:
         """Put the common header before the rows of a form, in the contract's column order."""
         rng = stream(self._seed, f"books {form}", period.start.year * 12 + period.start.month)
         close = datetime.combine(period.end, time()) + timedelta(seconds=_MOMENTS[0])
         moments = rng.integers(0, _MOMENTS[1], rows.height)
-        extra: dict[str, pl.Series] = {}
-        if "_closes" not in rows.columns:
-            extra = {
-                "_closes": pl.repeat(value=True, n=rows.height, eager=True),
-                "_carried": pl.repeat(value=False, n=rows.height, eager=True),
-            }
+        told = {"_closes": True, "_carried": False, "_stays": False}
+        extra = {
+            name: pl.repeat(value, n=rows.height, eager=True)
+            for name, value in told.items()
+            if name not in rows.columns
+        }
         supervised = self._catalogue.forms[form].side == "supervisor"
         signer = (
             pl.lit(self._catalogue.supervisor_code, self._codes)
@@ -144,7 +150,7 @@ class Truth:
             pl.col("reporter").cast(pl.Int32),
             **extra,
         )
-        return frame.select(*self._columns(form), "reporter", "_closes", "_carried")
+        return frame.select(*self._columns(form), *_INTERNAL)
 
     def _columns(self, form: str) -> Iterable[str]:
         return (column.name for column in self._catalogue.forms[form].columns)

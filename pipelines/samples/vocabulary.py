@@ -37,6 +37,17 @@ CHANNELS = (
     "团险",
     "其他",
 )
+GOVERNANCE_FLAGS = (
+    "fi_rules",
+    "fi_ledger",
+    "fi_pilot",
+    "fi_sales_covered",
+    "cp_committee",
+    "own_in_assessment",
+    "party_branch",
+    "head_party_member",
+)
+"""Columns of F11 that are filed as Y or N."""
 REASONS = (
     "销售纠纷",
     "承保纠纷",

@@ -2,17 +2,19 @@
 
 Belongs here: GEN-U01, GEN-U02, GEN-P01..P03 and the contracts' query rules, evaluated for the submissions in the temp
 table `checked`. References look at rows AS FILED in every readable file (quarantined rows exist too), so that one
-mistake never causes a second finding elsewhere; a rule whose counterpart form is not there is `not_run`, never passed.
+mistake never causes a second finding elsewhere; a rule whose counterpart is not there, be it another form or the
+previous period, is `not_run`, never passed.
 Does not belong here: one-row rules (`marks`), states (`filing`).
 """
 
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import duckdb
 
-from pipelines.contracts.model import Catalogue, Form, Rule
+from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
 from pipelines.validation.marks import compile_marks
 from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
@@ -60,13 +62,17 @@ def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Create the relations that query rules read: `readable`, `rollup`, and who stands opposite whom (`counterpart`).
+    """Create the relations that query rules read: `rollup`, and who stands opposite whom (`counterpart`).
+
+    `counterpart` (for_submission_no, need, submission_no) holds one filing per submission and need: a form code, or
+    `previous` for the same form's filing of the period before. Who has withdrawn has not filed, and a withdrawal is
+    itself held to none of these rules.
 
     Needs the temp tables `checked` (submission_no) and `readable` (submission_no, form, reporter_code, period,
     period_start, period_end, sequence_no, signed_at, kind, supersedes, rows_read).
     """
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE rollup AS
         WITH RECURSIVE chain AS (
             SELECT org_code, org_code AS ancestor_code, parent_code, valid_from, valid_to
@@ -79,20 +85,31 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             WHERE p.org_code <> c.org_code AND coalesce(p.valid_to, DATE '9999-12-31') > c.valid_from
                 AND coalesce(c.valid_to, DATE '9999-12-31') > p.valid_from)
         SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
-        -- the same reporter's filing of the same period (a month's quarter for quarterly forms) that was known when
-        -- this one was signed, else the first that came after; supervisor forms stand opposite everybody
+        -- the same reporter's filing of the same period (a month's quarter for quarterly forms), supervisor forms
+        -- opposite everybody, and its own form's filing of the period before: the version that was known when this
+        -- one was signed, else the first that came after
         CREATE OR REPLACE TEMP TABLE counterpart AS
-        SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
-        FROM checked JOIN readable AS s USING (submission_no)
-        JOIN reference.forms AS f ON f.side <> 'official'
-        JOIN readable AS g ON g.form = f.form AND g.form <> s.form
-            AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
-            AND g.period_start <= s.period_start AND g.period_end >= s.period_end
-        QUALIFY row_number() OVER (
-            PARTITION BY s.submission_no, g.form
-            ORDER BY g.signed_at <= s.signed_at DESC,
-                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
-                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1;
+        WITH judged AS (SELECT s.* FROM checked JOIN readable AS s USING (submission_no)),
+        opposite AS (
+            SELECT s.submission_no AS for_submission_no, s.signed_at AS asked_at, g.form AS need, g.*
+            FROM judged AS s
+            JOIN reference.forms AS f ON f.side <> 'official'
+            JOIN readable AS g ON g.form = f.form AND g.form <> s.form
+                AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
+                AND g.period_start <= s.period_start AND g.period_end >= s.period_end
+            UNION ALL
+            SELECT s.submission_no, s.signed_at, '{PREVIOUS}', g.*
+            FROM judged AS s
+            JOIN readable AS g ON g.form = s.form AND g.reporter_code = s.reporter_code
+                AND g.period_end = s.period_start - 1),
+        chosen AS (
+            SELECT * FROM opposite
+            QUALIFY row_number() OVER (
+                PARTITION BY for_submission_no, need
+                ORDER BY signed_at <= asked_at DESC,
+                    CASE WHEN signed_at <= asked_at THEN signed_at END DESC NULLS LAST, signed_at,
+                    CASE WHEN signed_at <= asked_at THEN -sequence_no ELSE sequence_no END) = 1)
+        SELECT for_submission_no, need, submission_no FROM chosen WHERE kind <> 'WITHDRAW';
         """
     )
     for form in catalogue.forms.values():
@@ -114,14 +131,22 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             CREATE OR REPLACE TEMP VIEW counterpart_{form.table} AS
             SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
             FROM counterpart AS c
-            JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.form = '{form.code}'
+            JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.need = '{form.code}'
             JOIN readable AS s ON s.submission_no = r.submission_no
+            WHERE {undeleted("r")};
+            CREATE OR REPLACE TEMP VIEW previous_{form.table} AS
+            SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}, h.row_no IS NULL AS sound
+            FROM counterpart AS c
+            JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.need = '{PREVIOUS}'
+            JOIN readable AS s ON s.submission_no = r.submission_no
+            LEFT JOIN ({_held_back(form)}) AS h ON h.submission_no = r.submission_no AND h.row_no = r.row_no
             WHERE {undeleted("r")};
             CREATE OR REPLACE TEMP VIEW submissions_{form.table} AS
             SELECT s.submission_no, s.reporter_code AS filing_reporter, s.period AS filing_period, s.period_start,
                 s.period_end, s.signed_at, s.supersedes, s.kind, s.rows_read, s.sequence_no
             FROM readable AS s
-            WHERE s.form = '{form.code}' AND s.submission_no IN (SELECT submission_no FROM checked);
+            WHERE s.form = '{form.code}' AND s.kind <> 'WITHDRAW'
+                AND s.submission_no IN (SELECT submission_no FROM checked);
             """
         )
     _prepare_known(con, catalogue)
@@ -160,13 +185,27 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
         )
 
 
+def _held_back(form: Form) -> str:
+    """Rows (submission_no, row_no) of a form with an E finding, waived or not, as far as rules have run."""
+    return (
+        "SELECT DISTINCT f.submission_no, f.row_no FROM ledger.finding AS f "
+        f"JOIN reference.rules AS r ON r.form = '{form.code}' AND r.rule_code = f.rule_code AND r.severity = 'E' "
+        "WHERE f.row_no IS NOT NULL "
+        f"AND f.submission_no IN (SELECT submission_no FROM counterpart WHERE need = '{PREVIOUS}')"
+    )
+
+
 def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Write findings (stage `settle`) of every rule here whose outcome may decide a state, and all query rules."""
+    """Write findings (stage `settle`) of every rule here whose outcome may decide a state, and all query rules.
+
+    Rules that compare with the previous period come last and go period by period, oldest first: a row is no measure
+    for the next period if any rule holds it back, another of these included.
+    """
     for form in catalogue.forms.values():
         if not _any_checked(con, form):
             continue
         for rule in catalogue.rules_for(form):
-            if rule.kind == "query":
+            if rule.kind == "query" and not rule.compares_periods:
                 _run_query_rule(con, form, rule)
             elif rule.code == "GEN-U01":
                 _key_unique(con, form, rule)
@@ -175,6 +214,18 @@ def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
                 _rolls_up(con, form, rule)
             elif rule.code == "GEN-P01":
                 _immutable(con, catalogue, form, rule)
+    turns = con.execute(
+        f"""
+        SELECT DISTINCT s.form, s.period_start
+        FROM counterpart AS c JOIN readable AS s ON s.submission_no = c.for_submission_no
+        WHERE c.need = '{PREVIOUS}'
+        ORDER BY s.period_start, s.form"""
+    ).fetchall()
+    for code, period_start in turns:
+        form = catalogue.forms[code]
+        for rule in catalogue.rules_for(form):
+            if rule.compares_periods:
+                _run_query_rule(con, form, rule, period_start)
 
 
 def check_advisory(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -194,6 +245,14 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     con.execute(
         "CREATE OR REPLACE TEMP TABLE unrun (submission_no UINTEGER, rule_code VARCHAR, reason VARCHAR)"
     )
+    con.execute(
+        """
+        INSERT INTO unrun
+        SELECT s.submission_no, r.rule_code, 'a withdrawal has no rows'
+        FROM checked JOIN readable AS s USING (submission_no)
+        JOIN reference.rules AS r ON r.form = s.form AND r.rule_class <> 'structure'
+        WHERE s.kind = 'WITHDRAW'"""
+    )
     for form in catalogue.forms.values():
         for rule in catalogue.rules_for(form):
             if rule.kind == "not_evaluable":
@@ -202,34 +261,43 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
                     [rule.code, rule.not_evaluable_reason or "not evaluable"],
                 )
             for needed in rule.needs:
+                absent = (
+                    f"concat('{form.code} of the period that ended on ', s.period_start - 1, ' has not been filed')"
+                    if needed == PREVIOUS
+                    else f"concat('{needed} of ', s.filing_period, ' has not been filed')"
+                )
                 con.execute(
                     f"""
                     INSERT INTO unrun
-                    SELECT submission_no, ?, concat(?, ' of ', filing_period, ' has not been filed')
+                    SELECT s.submission_no, ?, {absent}
                     FROM submissions_{form.table} AS s
                     WHERE NOT EXISTS (
-                        SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = s.submission_no AND c.form = ?)""",
-                    [rule.code, needed, needed],
+                        SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = s.submission_no AND c.need = ?)""",
+                    [rule.code, needed],
                 )
 
 
-def expand(query: str, form: Form) -> str:
-    """A contract query with its relation placeholders replaced by the relations of `prepare_relations`."""
+def expand(query: str, form: Form, period_start: date | None = None) -> str:
+    """A contract query with its relation placeholders replaced by the relations of `prepare_relations`.
+
+    With `period_start` only the submissions of the period that starts then are under check.
+    """
+    turn = "" if period_start is None else f" WHERE period_start = DATE '{period_start}'"
+    under_check = f"(SELECT submission_no FROM submissions_{form.table}{turn})"
 
     def relation(match: re.Match[str]) -> str:
         name = match[1]
         if name in ("self", "submissions"):
-            return f"{name}_{form.table}"
+            return f"(SELECT * FROM {name}_{form.table}{turn})"
         if name == "self.all":
             return f"all_{form.table}"
         if name in _TABLES:
             return _TABLES[name]
         other, _, kind = name.partition(".")
+        if kind == "previous":
+            return f"(SELECT * FROM previous_{form.table} WHERE for_submission_no IN {under_check})"
         if kind in ("counterpart", "known"):
-            return (
-                f"(SELECT * FROM {kind}_{other.lower()} "
-                f"WHERE for_submission_no IN (SELECT submission_no FROM submissions_{form.table}))"
-            )
+            return f"(SELECT * FROM {kind}_{other.lower()} WHERE for_submission_no IN {under_check})"
         return f"all_{other.lower()}"
 
     return _PLACEHOLDER.sub(relation, query)
@@ -239,20 +307,26 @@ def _any_checked(con: duckdb.DuckDBPyConnection, form: Form) -> bool:
     return bool(con.execute(f"SELECT 1 FROM submissions_{form.table} LIMIT 1").fetchone())
 
 
-def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
+def _run_query_rule(
+    con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, period_start: date | None = None
+) -> None:
+    """Write what a query rule finds; the query may name the blamed column of each finding (`column_name`)."""
     absent = " AND ".join(
-        f"EXISTS (SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = q.submission_no AND c.form = '{needed}')"
+        f"EXISTS (SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = q.submission_no AND c.need = '{needed}')"
         for needed in rule.needs
     )
-    column = f"'{rule.blamed_column}'" if rule.blamed_column else "NULL"
-    shown = "q.value"
-    if rule.blamed_column and form.column(rule.blamed_column).personal:
-        shown = "ledger.masked(q.value)"
+    blamed = f"coalesce(q.column_name, '{rule.blamed_column}')" if rule.blamed_column else "NULL"
+    personal = ", ".join(f"'{name}'" for name in rule.fields if form.column(name).personal)
+    shown = f"CASE WHEN {blamed} IN ({personal}) THEN ledger.masked(q.value) ELSE q.value END"
     con.execute(
         f"""
         INSERT INTO ledger.finding
-        SELECT DISTINCT q.submission_no, '{rule.code}', 'settle', q.row_no, {column}, {shown}, q.expected::VARCHAR, NULL
-        FROM ({expand(rule.query or "", form)}) AS q
+        SELECT DISTINCT q.submission_no, '{rule.code}', 'settle', q.row_no, {blamed},
+            {shown if personal else "q.value"}, q.expected::VARCHAR, NULL
+        FROM (
+            SELECT NULL::VARCHAR AS column_name WHERE false
+            UNION ALL BY NAME
+            ({expand(rule.query or "", form, period_start)})) AS q
         {"WHERE " + absent if absent else ""}"""
     )
 

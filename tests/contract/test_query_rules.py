@@ -39,7 +39,7 @@ class Bureau:
         self.con = duckdb.connect()
         self.con.execute(
             "CREATE TABLE subs (submission_no INTEGER, form VARCHAR, filing_reporter VARCHAR, filing_period VARCHAR, "
-            "period_start DATE, period_end DATE, rows_read BIGINT, signed_at TIMESTAMP)"
+            "period_start DATE, period_end DATE, rows_read BIGINT, signed_at TIMESTAMP, sequence_no INTEGER)"
         )
         self.con.execute(
             "CREATE TABLE rollup_pairs (org_code VARCHAR, ancestor_code VARCHAR, valid_from DATE, valid_to DATE)"
@@ -58,7 +58,10 @@ class Bureau:
                 [[code, r.code, r.severity, r.waivable] for r in self.catalogue.rules_for(form)],
             )
             columns = ", ".join(f'"{column.name}" {column.duckdb_type}' for column in form.columns)
-            self.con.execute(f"CREATE TABLE rows_{code} ({columns}, submission_no INTEGER, row_no BIGINT)")
+            self.con.execute(
+                f"CREATE TABLE rows_{code} "
+                f"({columns}, submission_no INTEGER, row_no BIGINT, sound BOOLEAN DEFAULT TRUE)"
+            )
 
     def file(
         self,
@@ -69,11 +72,11 @@ class Bureau:
         reporter: str = A,
         signed: str | None = None,
     ) -> None:
-        """A filing signed on the tenth day after its period, or when told."""
+        """A filing signed on the tenth day after its period, or when told; a row with `sound` False is held back."""
         span = Period.parse(period)
         signed_at = signed or f"{span.end + timedelta(days=10)} 10:00:00"
         self.con.execute(
-            "INSERT INTO subs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO subs VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
             [no, code, reporter, period, span.start, span.end, len(rows), signed_at],
         )
         for row_no, row in enumerate(rows, start=2):
@@ -89,7 +92,7 @@ class Bureau:
         numbers = ", ".join(map(str, under_check))
         whole = (
             "(SELECT r.*, s.filing_reporter, s.filing_period, s.period_start AS filing_period_start, s.period_start, "
-            "s.period_end FROM rows_{0} r JOIN subs s USING (submission_no))"
+            "s.period_end, s.sequence_no FROM rows_{0} r JOIN subs s USING (submission_no))"
         )
 
         def relation(match: re.Match[str]) -> str:
@@ -118,6 +121,12 @@ class Bureau:
                     "PARTITION BY s.submission_no, c.filing_period ORDER BY c.signed_at <= s.signed_at DESC, "
                     "abs(epoch(s.signed_at) - epoch(c.signed_at))) = 1) AS k "
                     f"JOIN {whole.format(form)} r ON r.submission_no = k.submission_no)"
+                )
+            if part == "previous":
+                return (
+                    f"(SELECT r.*, s.submission_no AS for_submission_no FROM subs s JOIN {whole.format(form)} r "
+                    f"ON r.filing_reporter = s.filing_reporter AND r.period_end = s.period_start - 1 "
+                    f"WHERE s.form = '{form}' AND s.submission_no IN ({numbers}))"
                 )
             if name == "self" and not part:
                 return f"(FROM {whole.format(form)} WHERE submission_no IN ({numbers}))"
@@ -675,6 +684,441 @@ def test_problem_case_turned_complaint_exists(bureau: Bureau) -> None:
     ]
     bureau.file(1, "F05", "2024-03", *turned, {"problem_id": "px", "handle_result": "成功"})
     assert bureau.findings("F05-X01", 1) == [(1, 4, "nowhere", None), (1, 5, None, None)]
+
+
+def test_complaint_handed_to_mediation_has_a_case(bureau: Bureau) -> None:
+    bureau.file(9, "F03", "2024-03", mediation("here", None))
+    bureau.file(8, "F03", "2024-01", mediation("before", None))
+    bureau.file(7, "F03", "2024-04", mediation("after", None))
+    bureau.file(6, "F03", "2024-03", mediation("foreign", None), reporter=B)
+    names = ["here", "before", "after", "foreign", None]
+    handed = [complaint(f"c{i}", outcome="转调解", mediation_id=name) for i, name in enumerate(names)]
+    other = complaint("c9", outcome="协商一致", mediation_id="nowhere")
+    bureau.file(1, "F01", "2024-03", *handed, other)
+    assert bureau.findings("F01-X04", 1) == [
+        (1, 4, "after", None),
+        (1, 5, "foreign", None),
+        (1, 6, None, None),
+    ]
+
+
+def volume(org: str | None, line: str | None, **more: Any) -> dict[str, Any]:
+    zero = {"premium": "0.00", "policies_new": 0, "policies_in_force": 0}
+    return {"org_code": org, "line_code": line, **zero, **more}
+
+
+def test_complaints_about_a_line_need_business_in_it(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "F06",
+        "2024-03",
+        volume(A1, "分红", premium="-1.00"),
+        volume(A1, "万能", policies_in_force=1),
+        volume(A1, "年金"),
+        volume(A2, "医疗", policies_new=1),
+    )
+    lines = ["分红", "万能", "年金", "年金", "医疗", None]
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        *(complaint(f"c{i}", line_code=line) for i, line in enumerate(lines)),
+        complaint("old", "2024-02-28 10:00:00", line_code="投连"),
+    )
+    assert bureau.findings("F01-X06", 1) == [
+        (1, None, f"{A1}/医疗 (1)", "> 0"),
+        (1, None, f"{A1}/年金 (2)", "> 0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        volume(None, "年金", policies_in_force=5),
+        volume(A1, None, premium="5.00"),
+        volume(A1, "年金", policies_in_force=None),
+    ],
+)
+def test_a_volume_that_is_unknown_may_be_the_one(bureau: Bureau, unknown: dict[str, Any]) -> None:
+    bureau.file(9, "F06", "2024-03", unknown)
+    bureau.file(1, "F01", "2024-03", complaint("c", line_code="年金"))
+    assert bureau.findings("F01-X06", 1) == []
+
+
+def open_one(number: str | None, received: str = "2024-02-10 10:00:00", **more: Any) -> dict[str, Any]:
+    return complaint(number, received, **{"status": "处理中", **more})  # type: ignore[arg-type]
+
+
+def closed_one(number: str, received: str = "2024-02-10 10:00:00", **more: Any) -> dict[str, Any]:
+    return complaint(number, received, **{"status": "已办结", "decision_date": "2024-03-05", **more})
+
+
+def test_open_complaints_reappear(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "F01",
+        "2024-02",
+        open_one("open still"),
+        open_one("closed now"),
+        open_one("gone"),
+        open_one("held back and gone", sound=False),
+        closed_one("closed before", decision_date="2024-02-20"),
+    )
+    bureau.file(8, "F01", "2024-02", open_one("foreign"), reporter=B)
+    bureau.file(7, "F01", "2024-01", open_one("long gone"))
+    bureau.file(
+        1, "F01", "2024-03", open_one("open still"), closed_one("closed now"), closed_one("new", "2024-03-01")
+    )
+    assert bureau.findings("F01-P01", 1) == [(1, None, "gone", "2024-02: 处理中")]
+
+
+def test_an_unreadable_number_may_be_the_missing_one(bureau: Bureau) -> None:
+    bureau.file(9, "F01", "2024-02", open_one("a"), open_one("b"))
+    bureau.file(1, "F01", "2024-03", open_one("a"), open_one(None))
+    assert bureau.findings("F01-P01", 1) == []
+    bureau.file(2, "F01", "2024-03", open_one(None))
+    assert rows_of(bureau.findings("F01-P01", 2)) == [None, None]
+
+
+def test_a_complaint_received_earlier_was_filed_before(bureau: Bureau) -> None:
+    bureau.file(9, "F01", "2024-02", open_one("known"))
+    bureau.file(8, "F01", "2023-11", open_one("skipped", "2023-11-02"))
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        open_one("known"),
+        open_one("skipped", "2023-11-02"),
+        open_one("late"),
+        closed_one("late and closed"),
+        open_one("withdrawn", status="撤回", withdrawn_date="2024-03-02"),
+        closed_one("closed long ago", decision_date="2024-02-20"),
+        open_one("of the period", "2024-03-01 00:00:00"),
+        open_one("unknown", None) | {"received_at": None},  # type: ignore[arg-type]
+    )
+    found = bureau.findings("F01-P01", 1)
+    assert [value for _, _, value, _ in found] == ["late", "late and closed", "withdrawn"]
+    assert {expected for *_, expected in found} == {"received_at ≥ 2024-03-01"}
+
+
+def test_an_unreadable_number_before_may_be_the_late_one(bureau: Bureau) -> None:
+    bureau.file(9, "F01", "2024-02", open_one(None))
+    bureau.file(1, "F01", "2024-03", open_one("late"))
+    assert bureau.findings("F01-P01", 1) == []
+
+
+def taken_over(closed: str) -> dict[str, Any]:
+    return {"org_code": B, "successor_code": A, "closed_on": closed}
+
+
+@pytest.mark.parametrize(("closed", "told"), [("2024-03-15", []), ("2024-02-10", [2]), ("2024-04-01", [2])])
+def test_complaints_of_a_merged_institution_are_new_to_its_heir(
+    bureau: Bureau, closed: str, told: list[int]
+) -> None:
+    bureau.file(8, "R03", "2024-01", taken_over(closed), reporter=SUPERVISOR)
+    bureau.file(9, "F01", "2024-02")
+    bureau.file(1, "F01", "2024-03", open_one("taken over"))
+    assert rows_of(bureau.findings("F01-P01", 1)) == told
+
+
+def test_closed_complaints_do_not_reopen(bureau: Bureau) -> None:
+    bureau.file(7, "F01", "2023-12", open_one("gap"), open_one("gap open"))
+    bureau.file(8, "F01", "2024-01", closed_one("gap"), closed_one("reopened and open again"))
+    bureau.file(
+        9,
+        "F01",
+        "2024-02",
+        closed_one("reopened"),
+        closed_one("linked anew"),
+        closed_one("same link", first_complaint_id="first"),
+        closed_one("held back", sound=False),
+        closed_one("closed still"),
+        open_one("reopened and open again"),
+        open_one("withdrawn", status="撤回"),
+    )
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        open_one("reopened"),
+        open_one("linked anew", first_complaint_id="first"),
+        open_one("same link", first_complaint_id="first"),
+        open_one("held back"),
+        closed_one("closed still"),
+        open_one("reopened and open again"),
+        open_one("withdrawn"),
+        open_one("gap"),
+        open_one("gap open"),
+        open_one("new"),
+    )
+    assert bureau.findings("F01-P02", 1) == [
+        (1, 2, "处理中", "2024-02: 已办结"),
+        (1, 4, "处理中", "2024-02: 已办结"),
+        (1, 8, "处理中", "2024-02: 撤回"),
+        (1, 9, "处理中", "2024-01: 已办结"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "received", "told"),
+    [
+        (0, 0, "2024-03-04 10:00:00", [(1, None, "F02=0, F01=1", "F02>0")]),
+        (1, 0, "2024-03-04 10:00:00", []),
+        (0, 1, "2024-03-04 10:00:00", []),
+        (0, 0, "2024-02-04 10:00:00", []),
+    ],
+)
+def test_a_ledger_is_not_empty_twice(
+    bureau: Bureau, before: int, now: int, received: str, told: list[Finding]
+) -> None:
+    bureau.file(9, "F02", "2024-02", *(inquiry(f"b{i}", None) for i in range(before)))
+    bureau.file(8, "F01", "2024-03", complaint("c", received))
+    bureau.file(1, "F02", "2024-03", *(inquiry(f"n{i}", None) for i in range(now)))
+    assert bureau.findings("F02-P01", 1) == told
+
+
+def decided(number: str, **more: Any) -> dict[str, Any]:
+    cells = {"status": "已办结", "outcome": "不支持", "complexity": "复杂", "decision_date": "2024-03-10"}
+    return complaint(number, **{**cells, **more})
+
+
+def test_disputes_closed_without_agreement_are_mediated(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "F01",
+        "2024-03",
+        decided("mediated"),
+        decided("mediated before"),
+        decided("missing"),
+        decided("in part", outcome="部分支持", complexity="特别复杂"),
+        decided("simple", complexity="简单"),
+        decided("agreed", outcome="协商一致"),
+        decided("handed over", outcome="转调解"),
+        decided("open", status="处理中"),
+        decided("decided before", decision_date="2024-02-29"),
+    )
+    bureau.file(8, "F03", "2024-01", mediation("m0", "mediated before"))
+    bureau.file(7, "F03", "2024-03", mediation("m9", "missing"), reporter=B)
+    bureau.file(1, "F03", "2024-03", mediation("m1", "mediated"))
+    assert bureau.findings("F03-X02", 1) == [
+        (1, None, "in part", "特别复杂, 部分支持"),
+        (1, None, "missing", "复杂, 不支持"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "sound", "told"),
+    [
+        ("未到期", "已履行", True, False),
+        ("未到期", "部分履行", True, False),
+        ("未到期", "逾期", True, False),
+        ("未到期", "不履行", True, False),
+        ("未到期", "未到期", True, False),
+        ("已履行", "已履行", True, False),
+        ("已履行", "未到期", True, True),
+        ("逾期", "未到期", True, True),
+        ("逾期", "已履行", True, True),
+        ("不履行", "部分履行", True, True),
+        ("已履行", "未到期", False, False),
+        (None, "已履行", True, False),
+        ("已履行", None, True, False),
+    ],
+)
+def test_fulfilment_moves_only_from_not_due(
+    bureau: Bureau, before: str | None, now: str | None, sound: bool, told: bool
+) -> None:
+    bureau.file(9, "F03", "2024-02", mediation("m", None) | {"fulfil_status": before, "sound": sound})
+    bureau.file(1, "F03", "2024-03", mediation("new", None), mediation("m", None) | {"fulfil_status": now})
+    assert bureau.findings("F03-P01", 1) == ([(1, 3, now, before)] if told else [])
+
+
+def waiting(number: str | None, **more: Any) -> dict[str, Any]:
+    return call(number, **{"success": False, **more})  # type: ignore[arg-type]
+
+
+def test_policies_due_stay_until_closed(bureau: Bureau) -> None:
+    bureau.file(
+        8,
+        "F05",
+        "2024-03",
+        {"problem_id": "open", "handle_result": "处理中"},
+        {"problem_id": "handled now", "handle_result": "成功", "handled_date": "2024-03-02"},
+        {"problem_id": "handled before", "handle_result": "成功", "handled_date": "2024-02-28"},
+    )
+    bureau.file(
+        9,
+        "F04",
+        "2024-02",
+        waiting("stays"),
+        waiting("gone"),
+        waiting("gone with an open case", problem_id="open"),
+        waiting("gone though handled in the period", problem_id="handled now"),
+        waiting("handled before", problem_id="handled before"),
+        waiting("case not filed", problem_id="nowhere"),
+        waiting("exempt", must_call=False),
+        waiting("called", success=True),
+        waiting("held back", sound=False),
+    )
+    bureau.file(1, "F04", "2024-03", waiting("stays", success=True))
+    assert bureau.findings("F04-P01", 1) == [
+        (1, None, "gone", "2024-02: N"),
+        (1, None, "gone though handled in the period", "2024-02: N"),
+        (1, None, "gone with an open case", "2024-02: N"),
+    ]
+
+
+def test_an_unreadable_call_may_be_the_missing_one(bureau: Bureau) -> None:
+    bureau.file(8, "F05", "2024-03")
+    bureau.file(9, "F04", "2024-02", waiting("gone"))
+    bureau.file(1, "F04", "2024-03", waiting(None))
+    assert bureau.findings("F04-P01", 1) == []
+
+
+def case(
+    number: str | None, found: str = "2024-02-10", handled: str | None = None, **more: Any
+) -> dict[str, Any]:
+    result = "成功" if handled else "处理中"
+    return {
+        "problem_id": number,
+        "found_date": found,
+        "handled_date": handled,
+        "handle_result": result,
+        **more,
+    }
+
+
+def test_open_problem_cases_roll_forward(bureau: Bureau) -> None:
+    bureau.file(
+        8, "F05", "2024-01", case("closed in January", "2024-01-05", "2024-01-20"), case("gap", "2024-01-05")
+    )
+    bureau.file(
+        9,
+        "F05",
+        "2024-02",
+        case("open still"),
+        case("handled now"),
+        case("gone"),
+        case("gone, held back", sound=False),
+        case("handled before", handled="2024-02-20"),
+        case("handled before, held back", handled="2024-02-20", sound=False),
+    )
+    bureau.file(
+        1,
+        "F05",
+        "2024-03",
+        case("open still"),
+        case("handled now", handled="2024-03-05"),
+        case("new", "2024-03-01"),
+        case("handled before"),
+        case("handled before, held back"),
+        case("closed in January", "2024-01-05"),
+        case("gap", "2024-01-05"),
+        case("late"),
+        case("repeated, handled long ago", handled="2024-02-20"),
+    )
+    assert bureau.findings("F05-P01", 1) == [
+        (1, None, "gone", "2024-02: 处理中"),
+        (1, 5, "handled before", "2024-02: 成功"),
+        (1, 7, "closed in January", "2024-01: 成功"),
+        (1, 9, "late", "found_date ≥ 2024-03-01"),
+    ]
+
+
+def test_unreadable_numbers_of_cases_may_be_the_ones(bureau: Bureau) -> None:
+    bureau.file(9, "F05", "2024-02", case("gone"), case(None, sound=False))
+    bureau.file(1, "F05", "2024-03", case(None), case("late"))
+    assert bureau.findings("F05-P01", 1) == []
+
+
+def test_cases_of_a_merged_institution_are_new_to_its_heir(bureau: Bureau) -> None:
+    bureau.file(8, "R03", "2024-01", taken_over("2024-03-15"), reporter=SUPERVISOR)
+    bureau.file(9, "F05", "2024-02")
+    bureau.file(1, "F05", "2024-03", case("taken over"))
+    assert bureau.findings("F05-P01", 1) == []
+
+
+def premium(amount: str | None, total: str | None, **more: Any) -> dict[str, Any]:
+    cells = {"org_code": A1, "line_code": "分红", "sales_channel": "个人代理"}
+    return {**cells, "premium": amount, "premium_ytd": total, **more}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (premium("60", "100.00"), premium("50.25", "150.25"), None),
+        (premium("60", "100.00"), premium("50.25", "150.26"), None),
+        (premium("60", "100.00"), premium("50.25", "150.27"), ("150.27", "150.25")),
+        (premium("60", "100.00"), premium("-50.25", "49.75"), None),
+        (premium("60", "100.00"), premium("50.25", "50.25"), ("50.25", "150.25")),
+        (premium("60", "100.00", sound=False), premium("50.25", "50.25"), None),
+        (premium("60", None), premium("50.25", "50.25"), None),
+        (premium("60", "100.00"), premium(None, "50.25"), None),
+        (premium("60", "100.00", org_code=A2), premium("50.25", "99.00"), None),
+        (premium("60", "100.00", line_code="年金"), premium("50.25", "99.00"), None),
+        (premium("60", "100.00", sales_channel="经纪"), premium("50.25", "99.00"), None),
+    ],
+)
+def test_premium_adds_up(
+    bureau: Bureau, before: dict[str, Any], now: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    bureau.file(9, "F06", "2024-02", before)
+    bureau.file(1, "F06", "2024-03", now)
+    assert bureau.findings("F06-P01", 1) == ([] if told is None else [(1, 2, *told)])
+
+
+@pytest.mark.parametrize(("total", "told"), [("50.25", False), ("150.25", True)])
+def test_premium_starts_anew_in_january(bureau: Bureau, total: str, told: bool) -> None:
+    bureau.file(9, "F06", "2023-12", premium("60", "100.00"))
+    bureau.file(1, "F06", "2024-01", premium("50.25", total))
+    assert bureau.findings("F06-P01", 1) == ([(1, 2, total, "50.25")] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "sound", "told"),
+    [
+        (100, 130, True, False),
+        (100, 131, True, True),
+        (100, 70, True, False),
+        (100, 69, True, True),
+        (100, 131, False, False),
+        (0, 5, True, False),
+        (None, 5, True, False),
+        (100, None, True, False),
+        (1, 9223372036854775807, True, True),
+    ],
+)
+def test_policies_in_force_move_slowly(
+    bureau: Bureau, before: int | None, now: int | None, sound: bool, told: bool
+) -> None:
+    bureau.file(9, "F06", "2024-02", premium("0", "0", policies_in_force=before, sound=sound))
+    bureau.file(1, "F06", "2024-03", premium("0", "0", policies_in_force=now))
+    assert bureau.findings("F06-P02", 1) == ([(1, 2, str(now), str(before))] if told else [])
+
+
+def facts(day: str, **more: Any) -> dict[str, Any]:
+    return {"org_code": A, "as_of_date": day, **more}
+
+
+def test_a_fact_that_held_still_holds(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "F11",
+        "2023Q4",
+        facts("2023-11-30", fi_rules=True, fi_ledger=False, cp_committee=True, party_branch=True),
+        facts("2023-12-31", fi_rules=False, fi_ledger=True, cp_committee=True, party_branch=None),
+        facts("2023-12-31", org_code=A1, fi_rules=True, sound=False),
+        facts("2023-12-31", org_code=A2, head_party_member=True),
+    )
+    bureau.file(
+        1,
+        "F11",
+        "2024Q1",
+        facts("2024-03-31", fi_rules=False, fi_ledger=False, cp_committee=True, party_branch=False),
+        facts("2024-03-31", org_code=A1, fi_rules=False),
+        facts("2024-03-31", org_code=A2, head_party_member=False, cp_committee=False),
+        facts("2024-03-31", org_code=B, fi_rules=False),
+    )
+    assert bureau.findings("F11-P01", 1) == [(1, 2, "N", "2023Q4: Y"), (1, 4, "N", "2023Q4: Y")]
 
 
 def institution(org: str, start: str, end: str | None = None, heir: str | None = None) -> dict[str, Any]:

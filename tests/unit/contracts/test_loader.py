@@ -62,6 +62,13 @@ F05 = "f05_problem_case.odcs.yaml"
         (F05, "{value}", "{wert}", "unknown placeholder 'wert'"),
         (F05, "{self}", "{selves}", "unknown relation {selves}"),
         (F05, "[F01]", "[F99]", "needs form F99"),
+        (F05, "[previous]", "[F01]", "a query that reads {self.previous}, and no other, needs previous"),
+        (
+            "f06_denominator.odcs.yaml",
+            "{self.previous}",
+            "{self.all}",
+            "a query that reads {self.previous}, and no other, needs previous",
+        ),
         (F05, "severity: error", "severity: fatal", "severity is 'fatal'"),
         (F05, "value: row", "value: rows", "ruleKind is 'rows'"),
         (F05, "rule: F05-I02", "rule: F05-I01", "implementation.kwargs.rule"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -62,6 +63,29 @@ def test_an_open_complaint_is_filed_again_and_a_closed_one_is_not(
         still_open = before.filter(pl.col("status") == "处理中")["complaint_id"]
         assert set(closed).isdisjoint(after["complaint_id"])
         assert set(still_open) <= set(after["complaint_id"])
+
+
+def test_open_cases_and_waiting_calls_are_filed_again(months: list[dict[str, pl.DataFrame]]) -> None:
+    for before, after in pairwise(months):
+        opened = before["F05"].filter(pl.col("handle_result") == "处理中")["problem_id"]
+        handled = before["F05"].filter(pl.col("handle_result") != "处理中")["problem_id"]
+        assert set(opened) <= set(after["F05"]["problem_id"])
+        assert set(handled).isdisjoint(after["F05"]["problem_id"])
+        waits = pl.col("must_call") & ~pl.col("success")
+        unhandled = pl.col("problem_id").is_null() | pl.col("problem_id").is_in(
+            after["F05"]["problem_id"].to_list()
+        )
+        waiting = before["F04"].filter(waits & unhandled)["callback_id"]
+        assert set(waiting) <= set(after["F04"]["callback_id"])
+
+
+def test_what_is_told_of_an_agreement_stays(months: list[dict[str, pl.DataFrame]]) -> None:
+    told: dict[int, str] = {}
+    for month in rows(months, "F03"):
+        known = dict(month.select("mediation_id", "fulfil_status").drop_nulls().iter_rows())
+        assert all(told.get(key, "未到期") in ("未到期", status) for key, status in known.items())
+        told |= known
+    assert {"已履行", "逾期", "不履行", "未到期"} <= set(told.values())
 
 
 def test_complaints_and_ledger_point_at_each_other(months: list[dict[str, pl.DataFrame]]) -> None:

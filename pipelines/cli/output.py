@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _WIDTH_WITHOUT_TERMINAL = 200
 #: What a spreadsheet takes for a formula; a signed number is none.
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d+(\.\d+)?$)")
+_FORMULA = re.compile(r"[=@\t]|[+-](?!\d+(\.\d+)?$)")
 
 
 class OutputFormat(StrEnum):
@@ -116,7 +116,7 @@ def plain(value: object) -> str:
 
 def _inert(value: object) -> str:
     """A value for CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    text = plain(value)
+    text = plain(value).replace("\r\n", "\n").replace("\r", "\n")  # the writer quotes the latter only
     return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
 
 

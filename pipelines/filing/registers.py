@@ -156,7 +156,7 @@ def waiting(folder: Path, form: Form) -> Iterator[Waiting]:
     found = []
     for path in sorted(folder.glob(f"REG-{form.code}-*/{_DATA}")):
         envelope = json.loads(path.with_name(_DATA + SIDECAR_SUFFIX).read_text(encoding="utf-8"))
-        header, *lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
+        header, *lines = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))
         names = [form.header_map()[title] for title in header]
         found.append(
             Waiting(
@@ -203,7 +203,7 @@ def _place(versions: Sequence[Version], *, is_nil: bool) -> dict[str, str | None
 
 def _csv(form: Form, rows: Sequence[Mapping[str, str]]) -> bytes:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a lone \r would not be quoted else
     writer.writerow(column.title_zh for column in form.columns)
     writer.writerows([row.get(column.name, "") for column in form.columns] for row in rows)
     return out.getvalue().encode()

@@ -25,7 +25,7 @@ from tests.support.desk import BRANCH, REPORTER, SUPERVISOR, Desk, row
 SIGNERS = ("--prepared-by", "填报甲", "--reviewed-by", "复核乙", "--approved-by", "批准丙")
 WAIVER = ("waiver", "add", "--insurer", REPORTER, "--form", "f01", "--period", "2024-03", "--rule", "f01-i04")
 REASON = ("--reason", "核心系统升级，应办结日按旧口径计算，六月更正")
-HOSTILE = '=HYPERLINK("http://x","核对")\'; DROP TABLE ledger.parcel; -- 系统升级\n第二行'
+HOSTILE = '=HYPERLINK("http://x","核对")\'; DROP TABLE ledger.parcel; -- 系统升级\n第二行\r第三行'
 
 
 def xiaobao(*arguments: str, code: int = ExitCode.OK) -> Any:
@@ -227,6 +227,11 @@ def test_entries_made_at_one_moment_follow_each_other(tmp_path: Path) -> None:
     filed = list(waiting(folder, R04))
     assert [filing.version.sequence_no for filing in filed] == list(range(1, 9))
     assert len({filing.rows[0]["rule_code"] for filing in filed}) == 8
+    entered = enter(folder, R04, entry(reason=HOSTILE), signers=signers, signed_at=MOMENT, released=[])
+    [last] = [
+        filing for filing in waiting(folder, R04) if filing.version.submission_id == entered.submission_id
+    ]
+    assert last.rows[0]["reason"] == HOSTILE
     assert not list(tmp_path.glob(".registers-*"))
 
 

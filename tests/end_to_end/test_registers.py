@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pipelines.intake.persons import person_key
+from pipelines.settings import Settings
 from tests.support.desk import BRANCH, OTHER, REPORTER, SUPERVISOR, Desk, row
 
 FIXED = {"reporter_code": REPORTER, "org_code": BRANCH}
@@ -240,6 +242,62 @@ def test_an_appeal_carries_another_view_until_it_is_refused(forwarded: Desk) -> 
         "superseded",
         "accepted",
     ]
+
+
+OUTCOME = {
+    "filing.submissions": "submission_id, state, rows_accepted, error_count, waived_count, unexplained_count, sys_to",
+    "filing.findings": "submission_id, rule_code, row_no, value, waived_by",
+    "filing.verdicts": "submission_id, rule_code, verdict, reason",
+    "filing.excuses": "submission_id, rule_code, excuse_id",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5, 6), (6, 5, 4, 3, 2, 1, 0), (2, 4, 6, 0, 3, 5, 1)])
+def test_the_order_of_arrival_does_not_matter(run_settings: Settings, order: tuple[int, ...]) -> None:
+    """Registers that arrive one by one, in any order, end as if everything had come at once."""
+
+    def parcels(desk: Desk) -> list[Callable[[], str]]:
+        again = complaints("2024-03", CONTESTED, {})
+        decided = appeal(period="2024-04", filed_on="2024-04-03", decision="驳回", decided_on="2024-04-15",
+                         reviewer="处长05", record_action="U")  # fmt: skip
+        view = [row("R01", 1, org_code=BRANCH, reg_ref_no="ZB-1", reg_validity="有效")]
+        early = [appeal(period="2024-04", filed_on="2024-04-03")]
+        april = {"period": "2024-04", "signed_at": "2024-04-03T10:00:00"}
+        correction = {
+            "period": "2024-04",
+            "sequence": 2,
+            "kind": "CORRECTION",
+            "supersedes": f"R02-2024-04-{SUPERVISOR}-001",
+            "signed_at": "2024-04-15T10:00:00",
+        }
+        first = complaints("2024-03", CONTESTED)
+        return [
+            lambda: register(desk, "R01", view, signed_at="2024-04-01T10:00:00"),
+            lambda: register(desk, "R02", [], signed_at="2024-04-01T11:00:00"),
+            lambda: desk.file("F01", first, signed_at="2024-04-02T10:00:00"),
+            lambda: register(desk, "R02", early, **april),
+            lambda: desk.file("F01", again, sequence=2, signed_at="2024-04-08T10:00:00"),
+            lambda: register(desk, "R02", [decided], **correction),
+            lambda: register(desk, "R04", [waiver(rule_code="F01-X02")], signed_at="2024-04-16T10:00:00"),
+        ]
+
+    def outcome(desk: Desk) -> list[list[dict[str, Any]]]:
+        return [desk.ask(f"SELECT {names} FROM {view} ORDER BY ALL") for view, names in OUTCOME.items()]
+
+    homes = [run_settings.model_copy(update={"home": run_settings.home / name, "inbox": f"{run_settings.inbox}/{name}"})
+             for name in ("at_once", "one_by_one")]  # fmt: skip
+    at_once, one_by_one = map(Desk, homes)
+    for desk in (at_once, one_by_one):
+        desk.register()
+    for send in parcels(at_once):
+        send()
+    at_once.run()
+    waiting = parcels(one_by_one)
+    for place in order:
+        waiting[place]()
+        one_by_one.run()
+    assert outcome(one_by_one) == outcome(at_once)
 
 
 def test_whoever_enters_a_decision_has_not_made_it(forwarded: Desk) -> None:

@@ -140,6 +140,16 @@ def test_run_tells_what_happened_and_where_it_lies(
     assert calls[0]["periods"] == ["2025-03"]
 
 
+def test_a_run_says_in_one_line_that_the_key_of_persons_is_public(
+    xiaobao: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    with refresh_gives(monkeypatch, outcome(home, created=True)):
+        assert xiaobao("run").stderr.count("XIAOBAO_PERSON_KEY") == 1
+        monkeypatch.setenv("XIAOBAO_PERSON_KEY", "long enough and nobody's business")
+        assert "XIAOBAO_PERSON_KEY" not in xiaobao("run").stderr
+        assert "nobody's business" not in xiaobao("config").stdout
+
+
 def test_a_run_with_nothing_new_says_so(
     xiaobao: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

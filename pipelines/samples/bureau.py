@@ -21,7 +21,7 @@ from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import answers, expected, incidents, registry, rendering, vocabulary
+from pipelines.samples import answers, deltas, expected, incidents, registry, rendering, vocabulary
 from pipelines.samples.days import WorkingDays, as_date, day_number
 from pipelines.samples.defects import Planted, Planter, prepare
 from pipelines.samples.filings import Desk, Filing
@@ -33,10 +33,13 @@ from pipelines.samples.volumes import rows_per_month
 MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06", "R01")
 MAX_MONTHS = 120
 _C = pl.col
+_OWN = tuple(pl.lit(None, pl.Int64).alias(name) for name in ("origin", "origin_rid"))
+"""Columns that tell the carried rows of corrections from rows that stand in their own filing's file."""
 _OPENING_HOUR = time(9, 30)
 _CLOSING_HOUR = time(17, 0)
 _RESUBMITTED_AFTER = 4
 _RESTATED_ROWS = 2
+_MORE = 37
 _EARLY_HOUR = 9
 _FIRST_DAY = date(2022, 1, 1)
 _LONGEST_LIMIT = timedelta(days=130)
@@ -174,7 +177,7 @@ class _Filed:
     def readable(self) -> pl.DataFrame:
         """Rows of the files that can be read and belong to somebody's duty."""
         numbers = [one.number for one in self.filings if one.readable and one.attributable]
-        return self.rows.filter(_C("filing").is_in(numbers))
+        return self.rows.filter(_C("filing").is_in(numbers) & (_C("record_action") != "D"))
 
 
 class _Run:
@@ -242,6 +245,7 @@ class _Run:
             filings.append(filing)
             frames.append(frame)
         filed = _Filed(filings, pl.concat(frames))
+        _count_rows(filed.filings, filed.rows)
         self._conclude("R03", filed, found)
 
     # ------------------------------------------------------------------------------------------------ month
@@ -303,14 +307,21 @@ class _Run:
         supervised = contract.side == "supervisor"
         rows = _copies(facts, sent.filings, first=0, supervised=supervised)
         if not self._defects:
+            _count_rows(sent.filings, rows)
             return _Filed(sent.filings, rows)
         rows, rewritten = _restate(form, rows, sent.changed)
-        rows = prepare(rows, form, self._registry, self._days)
+        unfolded = deltas.unfold(contract, rows, facts, sent.filings)
+        rows = prepare(unfolded.rows, form, self._registry, self._days)
         planted = self._planter.plant(form, position, rows, sent.filings, contract.reject_above, absent)
         rows, again = self._resubmit(planted, facts, supervised=supervised, form=form)
         filings = [*sent.filings, *again]
         _count_rows(filings, rows)
-        return _Filed(filings, rows, [*planted.findings, *rewritten], planted.texts)
+        return _Filed(
+            filings,
+            rows,
+            [*planted.findings, *rewritten, *unfolded.findings],
+            [*planted.texts, *unfolded.texts],
+        )
 
     def _resubmit(
         self, planted: Planted, facts: pl.DataFrame, *, supervised: bool, form: str
@@ -358,7 +369,7 @@ class _Run:
             self._quarantined[number] = count
         self._facts.add(form, period, rows, bad, filings)
         self._keep_coverage(form, period, filings, told)
-        damaged = self._outbox.send(contract, filings, rows, filed.texts)
+        damaged = self._outbox.send(contract, filings, deltas.sent(rows), filed.texts)
         owners = rows.select("rid", "filing")
         damaged = damaged.join(owners, on="rid", maintain_order="left")
         damage = expected.findings(damaged, "GEN-I05", None).with_columns(damaged["column"])
@@ -392,13 +403,23 @@ class _Run:
             self._facts.cover(form, period, reporter, mine, self._desk.deadline(form, period), erring)
 
     def _note(self, filings: Sequence[Filing], rows: pl.DataFrame, told: pl.DataFrame) -> None:
-        """Keep findings with the row a person sees: below the header, which stands below the preamble."""
+        """Keep findings with the row a person sees: below the header, which stands below the preamble.
+
+        A carried row of a correction is seen in the file it was sent in.
+        """
         tops = pl.DataFrame(
-            {"filing": [one.number for one in filings], "top": [one.header_row for one in filings]},
-            schema={"filing": pl.Int64, "top": pl.Int64},
+            {"at": [one.number for one in filings], "top": [one.header_row for one in filings]},
+            schema={"at": pl.Int64, "top": pl.Int64},
         )
-        positions = rendering.row_positions(rows).select("filing", "rid", "position")
-        located = told.join(positions, on=["filing", "rid"], how="left").join(tops, on="filing", how="left")
+        positions = rendering.row_positions(deltas.sent(rows)).select("position", at="filing", at_rid="rid")
+        places = rows.select(
+            "filing", "rid", at=pl.coalesce("origin", "filing"), at_rid=pl.coalesce("origin_rid", "rid")
+        )
+        located = (
+            told.join(places, on=["filing", "rid"], how="left")
+            .join(positions, on=["at", "at_rid"], how="left")
+            .join(tops, on="at", how="left")
+        )
         self._findings.append(
             located.select(
                 "filing",
@@ -472,14 +493,11 @@ class _Run:
                 "sequence_no": [one.sequence for one in listed],
                 "kind": [one.kind for one in listed],
                 "signed_at": [one.signed_at.isoformat(timespec="seconds") for one in listed],
-                "state": [
-                    "superseded"
-                    if one.state in ("accepted", "partly_accepted") and not one.in_force
-                    else one.state
-                    for one in listed
-                ],
+                "state": [one.fate or one.state for one in listed],
                 "rows": [one.rows for one in listed],
+                "rows_in_force": [one.full_rows for one in listed],
                 "rows_quarantined": [self._quarantined.get(one.number, 0) for one in listed],
+                "times_received": [one.copies for one in listed],
             }
         )
 
@@ -506,6 +524,7 @@ def _numbered(facts: pl.DataFrame, filing: Filing, first: int) -> pl.DataFrame:
         pl.lit(filing.number, pl.Int64).alias("filing"),
         (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"),
         pl.lit(1, pl.Int8).alias("order"),
+        *_OWN,
     )
 
 
@@ -522,14 +541,19 @@ def _copies(facts: pl.DataFrame, filings: Sequence[Filing], *, first: int, super
         rows = facts.join(senders, on="reporter", how="inner", maintain_order="left")
     rows = rows.sort("filing", maintain_order=True)
     return rows.with_columns(
-        (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"), pl.lit(1, pl.Int8).alias("order")
+        (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"),
+        pl.lit(1, pl.Int8).alias("order"),
+        *_OWN,
     )
 
 
 def _count_rows(filings: Sequence[Filing], rows: pl.DataFrame) -> None:
-    counts = dict(rows.group_by("filing").len().iter_rows())
+    """Rows in each file, and rows of the full file it stands for."""
+    in_file = dict(deltas.sent(rows).group_by("filing").len().iter_rows())
+    in_full = dict(rows.filter(_C("record_action") != "D").group_by("filing").len().iter_rows())
     for filing in filings:
-        filing.rows = counts.get(filing.number, 0)
+        filing.rows = in_file.get(filing.number, 0)
+        filing.full_rows = in_full.get(filing.number, 0)
 
 
 def _restate(
@@ -542,6 +566,8 @@ def _restate(
     """
     findings: list[tuple[int, str, str]] = []
     for filing in changed:
+        if filing.kind == "CORRECTION":
+            continue
         mine = rows.filter(_C("filing") == filing.number)
         match form:
             case "F01":
@@ -557,9 +583,11 @@ def _restate(
                 change = {"reg_validity": flipped}
             case _:
                 able = mine
-                change = {"policies_in_force": _C("policies_in_force") + 37}
+                change = {"policies_in_force": _C("policies_in_force") + _MORE * (filing.sequence - 1)}
         chosen = able["rid"].head(_RESTATED_ROWS).to_list()
-        filing.restates = bool(chosen)
+        if not chosen:
+            # Nothing here can change: sent all the same, it is refused as unchanged.
+            filing.restates, filing.readable, filing.incident = False, False, "sent_unchanged"
         here = _C("rid").is_in(chosen)
         rows = rows.with_columns(
             pl.when(here).then(value.cast(rows.schema[name])).otherwise(_C(name)).alias(name)
@@ -589,11 +617,12 @@ def _break_master(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _planted_findings(filed: _Filed, rows: pl.DataFrame) -> pl.DataFrame:
-    """The findings that planted defects name, with the filing their row is in."""
+    """The findings that planted defects name, with the filings their row is in (corrections carry rows)."""
     named = pl.DataFrame(
-        filed.planted, schema={"rid": pl.Int64, "column": pl.String, "rule_code": pl.String}, orient="row"
+        filed.planted, schema={"at_rid": pl.Int64, "column": pl.String, "rule_code": pl.String}, orient="row"
     )
-    return named.join(rows.select("rid", "filing"), on="rid").select("filing", "rid", "column", "rule_code")
+    seen = rows.select("rid", "filing", at_rid=pl.coalesce("origin_rid", "rid"))
+    return named.join(seen, on="at_rid").select("filing", "rid", "column", "rule_code")
 
 
 def _structure_findings(filings: Sequence[Filing]) -> pl.DataFrame:

@@ -369,7 +369,7 @@ def _ledgers(
 ) -> pl.DataFrame:
     """F02-X03: rows without a ledger, or a ledger without rows while complaints came in."""
     sizes = pl.DataFrame(
-        {"filing": [one.number for one in ledgers], "rows": [one.rows for one in ledgers]},
+        {"filing": [one.number for one in ledgers], "rows": [one.full_rows for one in ledgers]},
         schema={"filing": pl.Int64, "rows": pl.Int64},
     )
     received = (
@@ -460,20 +460,29 @@ def settle(
     erring = set(errors["filing"].to_list())
     unopened = set(errors.filter(_C("rule_code") == "ENV-S01")["filing"].to_list())
     for filing in filings:
-        too_many = bad_rows.get(filing.number, 0) > filing.rows * reject_above[filing.form]
+        too_many = bad_rows.get(filing.number, 0) > filing.full_rows * reject_above[filing.form]
         if filing.number in unopened:
             filing.state = "malformed"
         elif not filing.readable or too_many:
             filing.state = "rejected"
         else:
             filing.state = "partly_accepted" if filing.number in erring else "accepted"
-    accepted: dict[tuple[str, str, int], Filing] = {}
-    for filing in sorted(filings, key=lambda one: one.sequence):
-        if filing.attributable and filing.state in ("accepted", "partly_accepted"):
-            accepted[filing.form, filing.period.label, filing.reporter] = filing
-    for filing in accepted.values():
-        filing.in_force = True
+    _chain([one for one in filings if one.attributable and one.state in ("accepted", "partly_accepted")])
     return bad
+
+
+def _chain(accepted: Sequence[Filing]) -> None:
+    """Let each accepted filing take the place of the one before it, and a withdrawal leave the place empty."""
+    standing: dict[tuple[str, str, int], Filing] = {}
+    for filing in sorted(accepted, key=lambda one: one.sequence):
+        place = (filing.form, filing.period.label, filing.reporter)
+        before = standing.pop(place, None)
+        if before is not None:
+            before.fate = "withdrawn" if filing.kind == "WITHDRAW" else "superseded"
+        if filing.kind != "WITHDRAW":
+            standing[place] = filing
+    for filing in standing.values():
+        filing.in_force = True
 
 
 def restatements(filings: Sequence[Filing]) -> pl.DataFrame:
@@ -496,7 +505,7 @@ def volumes(filings: Sequence[Filing], past: Past) -> pl.DataFrame:
         recent = past.counts[one.form, one.reporter][-_RECENT:]
         if not one.readable or not one.attributable or len(recent) < _LEAST_RECENT:
             continue
-        apart = abs(one.rows * len(recent) - sum(recent))
+        apart = abs(one.full_rows * len(recent) - sum(recent))
         if apart * 2 > sum(recent) and apart > _MOVE_ROWS * len(recent):
             told.append(one.number)
     return findings(pl.DataFrame({"filing": told}, schema={"filing": pl.Int64}), "GEN-P02", None, rid=None)
@@ -506,4 +515,4 @@ def remember_counts(filings: Sequence[Filing], past: Past) -> None:
     """Add the row counts of a period's filings in force."""
     for one in filings:
         if one.in_force:
-            past.counts[one.form, one.reporter].append(one.rows)
+            past.counts[one.form, one.reporter].append(one.full_rows)

@@ -59,13 +59,15 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             WHERE p.org_code <> c.org_code AND coalesce(p.valid_to, DATE '9999-12-31') > c.valid_from
                 AND coalesce(c.valid_to, DATE '9999-12-31') > p.valid_from)
         SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
+        -- a withdrawal says something about another filing; it is no empty one, so no rule on rows looks at it
+        CREATE OR REPLACE TEMP VIEW with_rows AS SELECT * FROM readable WHERE kind IS DISTINCT FROM 'WITHDRAW';
         -- the same reporter's filing of the same period (a month's quarter for quarterly forms) that was known when
         -- this one was signed, else the first that came after; supervisor forms stand opposite everybody
         CREATE OR REPLACE TEMP TABLE counterpart AS
         SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
-        FROM checked JOIN readable AS s USING (submission_no)
+        FROM checked JOIN with_rows AS s USING (submission_no)
         JOIN reference.forms AS f ON f.side <> 'official'
-        JOIN readable AS g ON g.form = f.form AND g.form <> s.form
+        JOIN with_rows AS g ON g.form = f.form AND g.form <> s.form
             AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
             AND g.period_start <= s.period_start AND g.period_end >= s.period_end
         QUALIFY row_number() OVER (
@@ -100,7 +102,7 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             CREATE OR REPLACE TEMP VIEW submissions_{form.table} AS
             SELECT s.submission_no, s.reporter_code AS filing_reporter, s.period AS filing_period, s.period_start,
                 s.period_end, s.signed_at, s.supersedes, s.kind, s.rows_read, s.sequence_no
-            FROM readable AS s
+            FROM with_rows AS s
             WHERE s.form = '{form.code}' AND s.submission_no IN (SELECT submission_no FROM checked);
             """
         )
@@ -139,6 +141,14 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Fill the temp table `unrun` (submission_no, rule_code, reason) for rules that could not be evaluated."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE unrun (submission_no UINTEGER, rule_code VARCHAR, reason VARCHAR)"
+    )
+    con.execute(
+        """
+        INSERT INTO unrun
+        SELECT s.submission_no, r.rule_code, 'a withdrawal holds no rows'
+        FROM readable AS s JOIN checked USING (submission_no)
+        JOIN reference.rules AS r ON r.form = s.form AND r.rule_class <> 'structure'
+        WHERE s.kind = 'WITHDRAW'"""
     )
     for form in catalogue.forms.values():
         for rule in catalogue.rules_for(form):

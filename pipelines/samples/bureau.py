@@ -56,7 +56,7 @@ class SampleSummary:
 
     Attributes:
         inbox: folder with the files, one folder per reporter.
-        answers: folder with findings.csv, kpi_values.csv and submissions.csv.
+        answers: folder with findings.csv, kpi_values.csv, obligations.csv and submissions.csv.
         files: data files written (sidecars not counted).
         size: their bytes.
         submissions: distinct submissions.
@@ -212,6 +212,8 @@ class _Run:
         self._findings: list[pl.DataFrame] = []
         self._filings: list[Filing] = []
         self._quarantined: dict[int, int] = {}
+        self._counting: dict[int, int] = {}
+        self._board: list[tuple[str, str, str, str, str, str | None]] = []
         self._rows: dict[str, int] = {}
         self._governance: _Filed | None = None
 
@@ -365,8 +367,7 @@ class _Run:
         bad = expected.settle(filings, told, {form: contract.reject_above})
         told = pl.concat([told, expected.restatements(filings), expected.volumes(filings, self._past)])
         expected.remember_counts(filings, self._past)
-        for number, count in bad.group_by("filing").len().iter_rows():
-            self._quarantined[number] = count
+        self._count_bad(filings, rows, bad)
         self._facts.add(form, period, rows, bad, filings)
         self._keep_coverage(form, period, filings, told)
         damaged = self._outbox.send(contract, filings, deltas.sent(rows), filed.texts)
@@ -377,12 +378,21 @@ class _Run:
         self._filings.extend(filings)
         self._rows[form] = self._rows.get(form, 0) + sum(one.rows for one in filings)
 
+    def _count_bad(self, filings: Sequence[Filing], rows: pl.DataFrame, bad: pl.DataFrame) -> None:
+        """Bad rows of each file, and the rows that count of each version that was ever accepted."""
+        placed = rows.join(bad, on=["filing", "rid"], how="semi")
+        self._quarantined.update(deltas.sent(placed).group_by("filing").len().iter_rows())
+        in_full = dict(placed.filter(_C("record_action") != "D").group_by("filing").len().iter_rows())
+        for one in filings:
+            counts = one.has_rows and one.state in ("accepted", "partly_accepted")
+            self._counting[one.number] = one.full_rows - in_full.get(one.number, 0) if counts else 0
+
     def _late(self, filings: Sequence[Filing]) -> pl.DataFrame:
         """ENV-S08: signed after the deadline of its obligation, whatever becomes of the file."""
         late = []
         for one in filings:
             last = self._desk.deadline(one.form, one.period)
-            if one.attributable and last is not None and one.signed_at.date() > last:
+            if one.has_rows and one.attributable and last is not None and one.signed_at.date() > last:
                 late.append(one.number)
         frame = pl.DataFrame({"filing": late}, schema={"filing": pl.Int64})
         return expected.findings(frame, "ENV-S08", None, rid=None)
@@ -400,7 +410,12 @@ class _Run:
         for one in owing:
             reporter = SUPERVISOR if one is None else one.index
             mine = [each for each in filings if each.reporter == reporter and each.attributable]
-            self._facts.cover(form, period, reporter, mine, self._desk.deadline(form, period), erring)
+            deadline = self._desk.deadline(form, period)
+            self._facts.cover(form, period, reporter, mine, deadline, erring)
+            code = self._catalogue.supervisor_code if one is None else one.code
+            if deadline is not None:
+                board = expected.obligation(mine, deadline)
+                self._board.append((form, period.label, code, deadline.isoformat(), *board))
 
     def _note(self, filings: Sequence[Filing], rows: pl.DataFrame, told: pl.DataFrame) -> None:
         """Keep findings with the row a person sees: below the header, which stands below the preamble.
@@ -462,6 +477,9 @@ class _Run:
         )
         findings.write_csv(folder / "findings.csv")
         self._submissions().write_csv(folder / "submissions.csv")
+        columns = ("form", "period", "reporter", "due_date", "status", "submission")
+        board = pl.DataFrame(self._board, schema=dict.fromkeys(columns, pl.String), orient="row")
+        board.sort(*columns[:3]).write_csv(folder / "obligations.csv")
         as_of = max(one.signed_at for one in self._filings)
         values = answers.kpi_values(
             self._registry, self._months, self._quarters, self._facts, as_of, self._days
@@ -482,8 +500,9 @@ class _Run:
         )
 
     def _submissions(self) -> pl.DataFrame:
-        """What becomes of every submission: state, rows, quarantined rows."""
+        """What becomes of every submission: state, rows, how often it came, how long nil was filed in a row."""
         listed = sorted(self._filings, key=lambda one: one.submission)
+        streaks = expected.nil_streaks(self._filings)
         return pl.DataFrame(
             {
                 "submission": [one.submission for one in listed],
@@ -495,9 +514,10 @@ class _Run:
                 "signed_at": [one.signed_at.isoformat(timespec="seconds") for one in listed],
                 "state": [one.fate or one.state for one in listed],
                 "rows": [one.rows for one in listed],
-                "rows_in_force": [one.full_rows for one in listed],
+                "rows_in_force": [self._counting[one.number] for one in listed],
                 "rows_quarantined": [self._quarantined.get(one.number, 0) for one in listed],
                 "times_received": [one.copies for one in listed],
+                "nil_streak": [streaks.get(one.number) for one in listed],
             }
         )
 
@@ -586,8 +606,8 @@ def _restate(
                 change = {"policies_in_force": _C("policies_in_force") + _MORE * (filing.sequence - 1)}
         chosen = able["rid"].head(_RESTATED_ROWS).to_list()
         if not chosen:
-            # Nothing here can change: sent all the same, it is refused as unchanged.
-            filing.restates, filing.readable, filing.incident = False, False, "sent_unchanged"
+            # Nothing here can change: sent all the same, it is refused.
+            filing.restates, filing.unfit = False, True
         here = _C("rid").is_in(chosen)
         rows = rows.with_columns(
             pl.when(here).then(value.cast(rows.schema[name])).otherwise(_C(name)).alias(name)
@@ -626,8 +646,9 @@ def _planted_findings(filed: _Filed, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _structure_findings(filings: Sequence[Filing]) -> pl.DataFrame:
-    """One finding per file that is refused as a file."""
+    """One finding per file that is refused as a file, or for its place among the versions."""
     broken = [(one.number, incidents.RULE_OF[one.incident]) for one in filings if not one.readable]
+    broken.extend((one.number, "ENV-S06") for one in filings if one.unfit)
     return pl.DataFrame(
         [(number, None, None, rule) for number, rule in broken], schema=expected.FINDING_SCHEMA, orient="row"
     )

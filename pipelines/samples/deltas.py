@@ -76,21 +76,25 @@ def unfold(form: Form, rows: pl.DataFrame, facts: pl.DataFrame, filings: Sequenc
             pl.lit(None, pl.Int64).alias("origin_rid"),
             pl.lit(1, pl.Int8).alias("order"),
         )
-        if filing.readable:
-            carried = (
-                done.full(filing.base or 0)
-                .join(own, on=list(form.key), how="anti")
-                .with_columns(
-                    pl.coalesce("origin", "filing").alias("origin"),
-                    pl.coalesce("origin_rid", "rid").alias("origin_rid"),
-                    pl.lit(filing.number, pl.Int64).alias("filing"),
-                )
-            )
-            own = pl.concat([own, carried.select(own.columns)])
+        base, key = done.full(filing.base or 0), list(form.key)
+        carried = base.join(own, on=key, how="anti").with_columns(
+            pl.coalesce("origin", "filing").alias("origin"),
+            pl.coalesce("origin_rid", "rid").alias("origin_rid"),
+            pl.lit(filing.number, pl.Int64).alias("filing"),
+        )
         largest = done.rows["rid"].max()
         first = int(largest) + 1 if isinstance(largest, int) else 0
-        numbered = own.with_columns((pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"))
-        done.rows = pl.concat([done.rows, numbered.select(done.rows.columns)])
+        full = pl.concat([own, carried.select(own.columns)]).with_columns(
+            (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid")
+        )
+        done.rows = pl.concat([done.rows, full.select(done.rows.columns)])
+        known = _C("known").fill_null(value=False)
+        misfits = (
+            sent(full)
+            .join(base.select(*key, known=pl.lit(value=True)).unique(), on=key, how="left")
+            .filter(known == (_C("record_action") == "I"))
+        )
+        done.findings.extend((rid, form.key[-1], "GEN-U01") for rid in misfits["rid"].to_list())
     return done
 
 
@@ -163,7 +167,7 @@ def _unknown_key(done: Unfolded, filing: Filing, _: pl.DataFrame) -> pl.DataFram
 
 def _known_key(done: Unfolded, filing: Filing, _: pl.DataFrame) -> pl.DataFrame:
     """F05: a problem case that was filed before is inserted."""
-    return _acting(done.full(filing.base or 0).head(1), "I")
+    return _acting(done.full(filing.base or 0).head(1), "I", problem_type=pl.lit("其他"))
 
 
 _DELTAS: Mapping[str, Callable[[Unfolded, Filing, pl.DataFrame], pl.DataFrame]] = {

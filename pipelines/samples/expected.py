@@ -19,6 +19,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from pipelines.contracts.periods import Period
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.filings import Filing
 from pipelines.samples.registry import Registry
@@ -226,12 +227,12 @@ def counterparts(filings: Sequence[Filing], others: Sequence[Filing]) -> dict[in
     """
     by_reporter: dict[int, list[Filing]] = defaultdict(list)
     for one in sorted(others, key=lambda one: (one.signed_at, one.sequence)):
-        if one.readable and one.attributable:
+        if one.readable and one.attributable and one.has_rows:
             by_reporter[one.reporter].append(one)
     found: dict[int, int] = {}
     for filing in filings:
         candidates = by_reporter.get(filing.reporter) or by_reporter.get(-1)
-        if not candidates or not filing.readable:
+        if not candidates or not filing.readable or not filing.has_rows:
             continue
         known = [one for one in candidates if one.signed_at <= filing.signed_at]
         found[filing.number] = (known[-1] if known else candidates[0]).number
@@ -460,10 +461,11 @@ def settle(
     erring = set(errors["filing"].to_list())
     unopened = set(errors.filter(_C("rule_code") == "ENV-S01")["filing"].to_list())
     for filing in filings:
-        too_many = bad_rows.get(filing.number, 0) > filing.full_rows * reject_above[filing.form]
+        size = max(filing.rows, filing.full_rows)
+        too_many = bad_rows.get(filing.number, 0) > size * reject_above[filing.form]
         if filing.number in unopened:
             filing.state = "malformed"
-        elif not filing.readable or too_many:
+        elif not filing.readable or filing.unfit or too_many:
             filing.state = "rejected"
         else:
             filing.state = "partly_accepted" if filing.number in erring else "accepted"
@@ -476,13 +478,12 @@ def _chain(accepted: Sequence[Filing]) -> None:
     standing: dict[tuple[str, str, int], Filing] = {}
     for filing in sorted(accepted, key=lambda one: one.sequence):
         place = (filing.form, filing.period.label, filing.reporter)
-        before = standing.pop(place, None)
+        before = standing.get(place)
         if before is not None:
             before.fate = "withdrawn" if filing.kind == "WITHDRAW" else "superseded"
-        if filing.kind != "WITHDRAW":
-            standing[place] = filing
+        standing[place] = filing
     for filing in standing.values():
-        filing.in_force = True
+        filing.in_force = filing.kind != "WITHDRAW"
 
 
 def restatements(filings: Sequence[Filing]) -> pl.DataFrame:
@@ -503,7 +504,7 @@ def volumes(filings: Sequence[Filing], past: Past) -> pl.DataFrame:
     told: list[int] = []
     for one in filings:
         recent = past.counts[one.form, one.reporter][-_RECENT:]
-        if not one.readable or not one.attributable or len(recent) < _LEAST_RECENT:
+        if not one.has_rows or not one.readable or not one.attributable or len(recent) < _LEAST_RECENT:
             continue
         apart = abs(one.full_rows * len(recent) - sum(recent))
         if apart * 2 > sum(recent) and apart > _MOVE_ROWS * len(recent):
@@ -516,3 +517,42 @@ def remember_counts(filings: Sequence[Filing], past: Past) -> None:
     for one in filings:
         if one.in_force:
             past.counts[one.form, one.reporter].append(one.full_rows)
+
+
+def unbroken(filings: Sequence[Filing]) -> list[Filing]:
+    """The accepted filings of an obligation that led to the one in force: all, or those after the last withdrawal."""
+    accepted = [one for one in filings if one.state in ("accepted", "partly_accepted")]
+    accepted.sort(key=lambda one: one.sequence)
+    last = max((place for place, one in enumerate(accepted) if not one.has_rows), default=-1)
+    return accepted[last + 1 :]
+
+
+def obligation(filings: Sequence[Filing], deadline: date) -> tuple[str, str | None]:
+    """How an obligation stands that has fallen due, and the submission that meets it.
+
+    Args:
+        filings: what was sent for it, settled.
+        deadline: last day on time.
+    """
+    standing = next((one for one in filings if one.in_force), None)
+    if standing is not None:
+        first = unbroken(filings)[0].signed_at.date()
+        return ("late" if first > deadline else "filed"), standing.submission
+    if any(one.fate == "withdrawn" for one in filings):
+        return "withdrawn", None
+    if any(not one.is_draft for one in filings):
+        return "rejected", None
+    return ("draft" if filings else "missing"), None
+
+
+def nil_streaks(filings: Sequence[Filing]) -> dict[int, int]:
+    """For each nil report in force: for how many periods in a row, this one included, its sender has filed nil."""
+    streaks: dict[int, int] = {}
+    reached: dict[tuple[str, int], tuple[Period, int]] = {}
+    for one in sorted((each for each in filings if each.in_force), key=lambda each: each.period.start):
+        last = reached.pop((one.form, one.reporter), None)
+        if one.kind == "NIL":
+            follows = last is not None and last[0] == one.period.shift(-1)
+            streaks[one.number] = (last[1] if last and follows else 0) + 1
+            reached[one.form, one.reporter] = (one.period, streaks[one.number])
+    return streaks

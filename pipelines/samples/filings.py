@@ -45,6 +45,7 @@ class Filing:
         declared: envelope fields that are stated wrongly on purpose.
         incident: name of what is wrong with the file as a whole; empty if nothing.
         readable: False if the file is refused before its rows are looked at.
+        unfit: True if it is refused after that, because it does not follow the version in force.
         attributable: False if it belongs to no obligation (unknown form, nobody's duty).
         restates: True if its rows differ from the filing it supersedes.
         damage: name of the spreadsheet damage in its cells; empty if none.
@@ -73,6 +74,7 @@ class Filing:
     declared: dict[str, object] = field(default_factory=dict)
     incident: str = ""
     readable: bool = True
+    unfit: bool = False
     attributable: bool = True
     restates: bool = False
     damage: str = ""
@@ -85,6 +87,16 @@ class Filing:
     state: str = ""
     in_force: bool = False
     fate: str = ""
+
+    @property
+    def has_rows(self) -> bool:
+        """False for a withdrawal: it says something about another filing and holds no rows, not even none."""
+        return self.kind != "WITHDRAW"
+
+    @property
+    def is_draft(self) -> bool:
+        """True if its sender saved or validated it without submitting it."""
+        return self.declared.get("state", "SUBMITTED") != "SUBMITTED"
 
     @property
     def is_free(self) -> bool:

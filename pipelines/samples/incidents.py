@@ -89,7 +89,7 @@ INCIDENTS: tuple[Incident, ...] = (
     Incident("restated", "F06", 0.30, "large", None, corrected=False),
     Incident("restated", "R01", 0.34, "large", None, corrected=False),
     Incident("rewritten", "F02", 0.47, "large", None, corrected=False, least_rows=21),
-    Incident("sent_unchanged", "F06", 0.69, "medium", "ENV-S06", corrected=False),
+    Incident("sent_unchanged", "F06", 0.69, "medium", None, corrected=False),
     Incident("overtaken", "F06", 0.34, "medium", None, corrected=False),
     Incident("only_validated", "F05", 0.86, "small", "ENV-S09", corrected=False),
     Incident("corrected", "F06", 0.52, "medium", None, corrected=False, least_rows=5),
@@ -98,7 +98,7 @@ INCIDENTS: tuple[Incident, ...] = (
     Incident("nil_by_mistake", "F03", 0.43, "medium", None, corrected=False),
     Incident("mended", "F02", 0.73, "large", None, corrected=False, least_rows=41),
     Incident("unknown_key_corrected", "F05", 0.30, "large", None, corrected=False),
-    Incident("known_key_inserted", "F05", 0.65, "large", None, corrected=False),
+    Incident("known_key_inserted", "F05", 0.65, "small", None, corrected=False),
     Incident("stale_version_corrected", "F06", 0.60, "small", None, corrected=False, least_rows=5),
     Incident("withdrawn", "F05", 0.43, "small", None, corrected=False),
     Incident("withdrawn_and_filed_anew", "F06", 0.86, "small", None, corrected=False),
@@ -266,9 +266,8 @@ def _number_used_twice(desk: Desk, filing: Filing) -> list[Filing]:
 
 
 def _sent_unchanged(desk: Desk, filing: Filing) -> list[Filing]:
-    filing.readable, filing.incident = True, "followed"
     again = desk.again(filing, reason="再次报送", after_days=6)
-    again.incident, again.readable = "sent_unchanged", False
+    again.unfit = True
     return [again]
 
 
@@ -306,25 +305,19 @@ def _mended(desk: Desk, filing: Filing) -> list[Filing]:
     return [first, desk.correct(first, "mend_second", reason="更正其余首问入口", after_days=3)]
 
 
-def _refused(desk: Desk, filing: Filing, change: str, incident: str) -> Filing:
-    correction = desk.correct(filing, change, reason="更正明细", after_days=5)
-    correction.incident, correction.readable = incident, False
-    return correction
-
-
 def _unknown_key_corrected(desk: Desk, filing: Filing) -> list[Filing]:
-    return [_refused(desk, filing, "unknown_key", "refused_correction")]
+    return [desk.correct(filing, "unknown_key", reason="更正明细", after_days=5)]
 
 
 def _known_key_inserted(desk: Desk, filing: Filing) -> list[Filing]:
-    return [_refused(desk, filing, "known_key", "refused_correction")]
+    return [desk.correct(filing, "known_key", reason="补报明细", after_days=5)]
 
 
 def _stale_version_corrected(desk: Desk, filing: Filing) -> list[Filing]:
     """A correction that names the first filing although a second one is in force."""
     second = desk.again(filing, reason="更正有效保单件数", after_days=12, restates=True)
-    third = _refused(desk, second, "more_policies", "stale_correction")
-    third.supersedes = filing.submission
+    third = desk.correct(second, "more_policies", reason="更正有效保单件数", after_days=5)
+    third.supersedes, third.base, third.unfit = filing.submission, filing.number, True
     return [second, third]
 
 
@@ -333,8 +326,8 @@ def _withdrawn(desk: Desk, filing: Filing) -> list[Filing]:
 
 
 def _withdrawn_and_filed_anew(desk: Desk, filing: Filing) -> list[Filing]:
-    withdrawal = desk.withdraw(filing, reason="误报草稿，撤回", after_days=2)
-    anew = desk.again(withdrawal, reason="撤回后重新报送", after_days=3)
+    withdrawal = desk.withdraw(filing, reason="误报草稿，撤回", after_days=1)
+    anew = desk.again(withdrawal, reason="撤回后重新报送", after_days=1, restates=True)
     anew.rows = filing.rows
     return [withdrawal, anew]
 
@@ -393,12 +386,7 @@ CSV_INCIDENTS = ("empty_file", "nul_byte", "undecodable", "ragged_row", "no_enve
 SIDECAR_INCIDENTS = ("wrong_digest", "only_saved", "only_validated")
 """Incidents that need an envelope beside the file; a cover sheet has no digest."""
 
-RULE_OF: Mapping[str, str] = {
-    **{one.name: one.rule for one in INCIDENTS if one.rule is not None},
-    "refused_correction": "ENV-S06",
-    "stale_correction": "ENV-S06",
-}
-"""Structure rule that a file breaks, by its incident."""
+RULE_OF: Mapping[str, str] = {one.name: one.rule for one in INCIDENTS if one.rule is not None}
 
 
 def misdeclare(filing: Filing, envelope: dict[str, object]) -> None:

@@ -59,19 +59,24 @@ def compute_obligations(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
-    """Replace `ledger.obligation` by `owed` with its status: filed, late, rejected (came, none accepted) or missing."""
+    """Replace `ledger.obligation` by `owed` with its status.
+
+    filed, late, rejected (came, none accepted), withdrawn, draft (saved or validated, never submitted) or missing.
+    """
     con.execute("DELETE FROM ledger.obligation")
     con.execute(
         """
         INSERT INTO ledger.obligation
         WITH came AS (
             SELECT p.form, p.period, p.reporter_code, min(s.sys_from) AS filed_at,
-                max(p.submission_id) FILTER (s.sys_from IS NOT NULL AND s.sys_to IS NULL) AS submission_id
+                max(p.submission_id) FILTER (s.sys_from IS NOT NULL AND s.sys_to IS NULL) AS submission_id,
+                bool_and(p.declared_state IN ('SAVED', 'VALIDATED')) AS is_draft
             FROM ledger.parcel AS p JOIN ledger.standing AS s USING (submission_no)
             WHERE p.kind <> 'WITHDRAW'
             GROUP BY ALL)
         SELECT o.form, o.period, o.period_start, o.period_end, o.reporter_code, o.due_date,
-            CASE WHEN c.form IS NULL THEN 'missing' WHEN c.filed_at IS NULL THEN 'rejected'
+            CASE WHEN c.form IS NULL THEN 'missing' WHEN c.filed_at IS NULL AND c.is_draft THEN 'draft'
+                WHEN c.filed_at IS NULL THEN 'rejected'
                 WHEN c.submission_id IS NULL THEN 'withdrawn'
                 WHEN c.filed_at::DATE > o.due_date THEN 'late' ELSE 'filed' END,
             c.submission_id, c.filed_at, greatest(c.filed_at::DATE - o.due_date, 0)

@@ -309,9 +309,11 @@ def count_nil_streaks(con: duckdb.DuckDBPyConnection) -> None:
         UPDATE ledger.standing AS s SET nil_streak = n.streak
         FROM (
             WITH ordered AS (
-                SELECT submission_no, form, reporter_code, period_start, kind = 'NIL' AS is_nil,
-                    row_number() OVER (PARTITION BY form, reporter_code ORDER BY period_start) AS place
-                FROM in_force),
+                SELECT submission_no, v.form, reporter_code, kind = 'NIL' AS is_nil,
+                    datediff('month', DATE '1990-01-01', period_start)
+                        // CASE f.frequency WHEN 'quarterly' THEN 3 ELSE 1 END AS place
+                FROM in_force AS v JOIN reference.forms AS f ON f.form = v.form),
+            -- a period of which nothing is in force ends the run: what was not filed is not nil
             runs AS (
                 SELECT *, place - row_number() OVER (PARTITION BY form, reporter_code, is_nil ORDER BY place) AS run
                 FROM ordered)

@@ -18,6 +18,7 @@ import polars as pl
 
 from pipelines.contracts.periods import Period
 from pipelines.samples import answer_tables as tables
+from pipelines.samples import expected
 from pipelines.samples.answer_tables import Book
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.filings import Filing
@@ -155,7 +156,7 @@ class Facts:
             deadline: last day on time.
             erring: filings with an E finding.
         """
-        accepted = [one.signed_at.date() for one in filings if one.state in ("accepted", "partly_accepted")]
+        accepted = [one.signed_at.date() for one in expected.unbroken(filings)]
         first = [one for one in filings if one.sequence == 1]
         self.coverage.append(
             (

@@ -21,7 +21,7 @@ from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import answers, expected, incidents, registry, rendering, vocabulary
+from pipelines.samples import answers, deltas, expected, incidents, registry, rendering, vocabulary
 from pipelines.samples.days import WorkingDays, as_date, day_number
 from pipelines.samples.defects import Planted, Planter, prepare
 from pipelines.samples.filings import Desk, Filing
@@ -33,10 +33,13 @@ from pipelines.samples.volumes import rows_per_month
 MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06", "R01")
 MAX_MONTHS = 120
 _C = pl.col
+_OWN = tuple(pl.lit(None, pl.Int64).alias(name) for name in ("origin", "origin_rid"))
+"""Columns that tell the carried rows of corrections from rows that stand in their own filing's file."""
 _OPENING_HOUR = time(9, 30)
 _CLOSING_HOUR = time(17, 0)
 _RESUBMITTED_AFTER = 4
 _RESTATED_ROWS = 2
+_MORE = 37
 _EARLY_HOUR = 9
 _FIRST_DAY = date(2022, 1, 1)
 _LONGEST_LIMIT = timedelta(days=130)
@@ -53,7 +56,7 @@ class SampleSummary:
 
     Attributes:
         inbox: folder with the files, one folder per reporter.
-        answers: folder with findings.csv, kpi_values.csv and submissions.csv.
+        answers: folder with findings.csv, kpi_values.csv, obligations.csv and submissions.csv.
         files: data files written (sidecars not counted).
         size: their bytes.
         submissions: distinct submissions.
@@ -174,7 +177,7 @@ class _Filed:
     def readable(self) -> pl.DataFrame:
         """Rows of the files that can be read and belong to somebody's duty."""
         numbers = [one.number for one in self.filings if one.readable and one.attributable]
-        return self.rows.filter(_C("filing").is_in(numbers))
+        return self.rows.filter(_C("filing").is_in(numbers) & (_C("record_action") != "D"))
 
 
 class _Run:
@@ -209,6 +212,8 @@ class _Run:
         self._findings: list[pl.DataFrame] = []
         self._filings: list[Filing] = []
         self._quarantined: dict[int, int] = {}
+        self._counting: dict[int, int] = {}
+        self._board: list[tuple[str, str, str, str, str, str | None]] = []
         self._rows: dict[str, int] = {}
         self._governance: _Filed | None = None
 
@@ -242,6 +247,7 @@ class _Run:
             filings.append(filing)
             frames.append(frame)
         filed = _Filed(filings, pl.concat(frames))
+        _count_rows(filed.filings, filed.rows)
         self._conclude("R03", filed, found)
 
     # ------------------------------------------------------------------------------------------------ month
@@ -317,14 +323,21 @@ class _Run:
         supervised = contract.side == "supervisor"
         rows = _copies(facts, sent.filings, first=0, supervised=supervised)
         if not self._defects:
+            _count_rows(sent.filings, rows)
             return _Filed(sent.filings, rows)
         rows, rewritten = _restate(form, rows, sent.changed)
-        rows = prepare(rows, form, self._registry, self._days)
+        unfolded = deltas.unfold(contract, rows, facts, sent.filings)
+        rows = prepare(unfolded.rows, form, self._registry, self._days)
         planted = self._planter.plant(form, position, rows, sent.filings, contract.reject_above, absent)
         rows, again = self._resubmit(planted, facts, supervised=supervised, form=form)
         filings = [*sent.filings, *again]
         _count_rows(filings, rows)
-        return _Filed(filings, rows, [*planted.findings, *rewritten], planted.texts)
+        return _Filed(
+            filings,
+            rows,
+            [*planted.findings, *rewritten, *unfolded.findings],
+            [*planted.texts, *unfolded.texts],
+        )
 
     def _resubmit(
         self, planted: Planted, facts: pl.DataFrame, *, supervised: bool, form: str
@@ -369,11 +382,10 @@ class _Run:
         told = pl.concat([told, expected.restatements(filings), expected.volumes(filings, self._past)])
         expected.remember_counts(filings, self._past)
         self._past.settled(form, filings, readable, bad)
-        for number, count in bad.group_by("filing").len().iter_rows():
-            self._quarantined[number] = count
+        self._count_bad(filings, rows, bad)
         self._facts.add(form, period, rows, bad, filings)
         self._keep_coverage(form, period, filings, told)
-        damaged = self._outbox.send(contract, filings, rows, filed.texts)
+        damaged = self._outbox.send(contract, filings, deltas.sent(rows), filed.texts)
         owners = rows.select("rid", "filing")
         damaged = damaged.join(owners, on="rid", maintain_order="left")
         damage = expected.findings(damaged, "GEN-I05", None).with_columns(damaged["column"])
@@ -381,12 +393,21 @@ class _Run:
         self._filings.extend(filings)
         self._rows[form] = self._rows.get(form, 0) + sum(one.rows for one in filings)
 
+    def _count_bad(self, filings: Sequence[Filing], rows: pl.DataFrame, bad: pl.DataFrame) -> None:
+        """Bad rows of each file, and the rows that count of each version that was ever accepted."""
+        placed = rows.join(bad, on=["filing", "rid"], how="semi")
+        self._quarantined.update(deltas.sent(placed).group_by("filing").len().iter_rows())
+        in_full = dict(placed.filter(_C("record_action") != "D").group_by("filing").len().iter_rows())
+        for one in filings:
+            counts = one.has_rows and one.state in ("accepted", "partly_accepted")
+            self._counting[one.number] = one.full_rows - in_full.get(one.number, 0) if counts else 0
+
     def _late(self, filings: Sequence[Filing]) -> pl.DataFrame:
         """ENV-S08: signed after the deadline of its obligation, whatever becomes of the file."""
         late = []
         for one in filings:
             last = self._desk.deadline(one.form, one.period)
-            if one.attributable and last is not None and one.signed_at.date() > last:
+            if one.has_rows and one.attributable and last is not None and one.signed_at.date() > last:
                 late.append(one.number)
         frame = pl.DataFrame({"filing": late}, schema={"filing": pl.Int64})
         return expected.findings(frame, "ENV-S08", None, rid=None)
@@ -404,16 +425,31 @@ class _Run:
         for one in owing:
             reporter = SUPERVISOR if one is None else one.index
             mine = [each for each in filings if each.reporter == reporter and each.attributable]
-            self._facts.cover(form, period, reporter, mine, self._desk.deadline(form, period), erring)
+            deadline = self._desk.deadline(form, period)
+            self._facts.cover(form, period, reporter, mine, deadline, erring)
+            code = self._catalogue.supervisor_code if one is None else one.code
+            if deadline is not None:
+                board = expected.obligation(mine, deadline)
+                self._board.append((form, period.label, code, deadline.isoformat(), *board))
 
     def _note(self, filings: Sequence[Filing], rows: pl.DataFrame, told: pl.DataFrame) -> None:
-        """Keep findings with the row a person sees: below the header, which stands below the preamble."""
+        """Keep findings with the row a person sees: below the header, which stands below the preamble.
+
+        A carried row of a correction is seen in the file it was sent in.
+        """
         tops = pl.DataFrame(
-            {"filing": [one.number for one in filings], "top": [one.header_row for one in filings]},
-            schema={"filing": pl.Int64, "top": pl.Int64},
+            {"at": [one.number for one in filings], "top": [one.header_row for one in filings]},
+            schema={"at": pl.Int64, "top": pl.Int64},
         )
-        positions = rendering.row_positions(rows).select("filing", "rid", "position")
-        located = told.join(positions, on=["filing", "rid"], how="left").join(tops, on="filing", how="left")
+        positions = rendering.row_positions(deltas.sent(rows)).select("position", at="filing", at_rid="rid")
+        places = rows.select(
+            "filing", "rid", at=pl.coalesce("origin", "filing"), at_rid=pl.coalesce("origin_rid", "rid")
+        )
+        located = (
+            told.join(places, on=["filing", "rid"], how="left")
+            .join(positions, on=["at", "at_rid"], how="left")
+            .join(tops, on="at", how="left")
+        )
         self._findings.append(
             located.select(
                 "filing",
@@ -456,6 +492,9 @@ class _Run:
         )
         findings.write_csv(folder / "findings.csv")
         self._submissions().write_csv(folder / "submissions.csv")
+        columns = ("form", "period", "reporter", "due_date", "status", "submission")
+        board = pl.DataFrame(self._board, schema=dict.fromkeys(columns, pl.String), orient="row")
+        board.sort(*columns[:3]).write_csv(folder / "obligations.csv")
         as_of = max(one.signed_at for one in self._filings)
         values = answers.kpi_values(
             self._registry, self._months, self._quarters, self._facts, as_of, self._days
@@ -476,8 +515,9 @@ class _Run:
         )
 
     def _submissions(self) -> pl.DataFrame:
-        """What becomes of every submission: state, rows, quarantined rows."""
+        """What becomes of every submission: state, rows, how often it came, how long nil was filed in a row."""
         listed = sorted(self._filings, key=lambda one: one.submission)
+        streaks = expected.nil_streaks(self._filings)
         return pl.DataFrame(
             {
                 "submission": [one.submission for one in listed],
@@ -487,14 +527,12 @@ class _Run:
                 "sequence_no": [one.sequence for one in listed],
                 "kind": [one.kind for one in listed],
                 "signed_at": [one.signed_at.isoformat(timespec="seconds") for one in listed],
-                "state": [
-                    "superseded"
-                    if one.state in ("accepted", "partly_accepted") and not one.in_force
-                    else one.state
-                    for one in listed
-                ],
+                "state": [one.fate or one.state for one in listed],
                 "rows": [one.rows for one in listed],
+                "rows_in_force": [self._counting[one.number] for one in listed],
                 "rows_quarantined": [self._quarantined.get(one.number, 0) for one in listed],
+                "times_received": [one.copies for one in listed],
+                "nil_streak": [streaks.get(one.number) for one in listed],
             }
         )
 
@@ -521,6 +559,7 @@ def _numbered(facts: pl.DataFrame, filing: Filing, first: int) -> pl.DataFrame:
         pl.lit(filing.number, pl.Int64).alias("filing"),
         (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"),
         pl.lit(1, pl.Int8).alias("order"),
+        *_OWN,
     )
 
 
@@ -537,14 +576,19 @@ def _copies(facts: pl.DataFrame, filings: Sequence[Filing], *, first: int, super
         rows = facts.join(senders, on="reporter", how="inner", maintain_order="left")
     rows = rows.sort("filing", maintain_order=True)
     return rows.with_columns(
-        (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"), pl.lit(1, pl.Int8).alias("order")
+        (pl.int_range(pl.len(), dtype=pl.Int64) + first).alias("rid"),
+        pl.lit(1, pl.Int8).alias("order"),
+        *_OWN,
     )
 
 
 def _count_rows(filings: Sequence[Filing], rows: pl.DataFrame) -> None:
-    counts = dict(rows.group_by("filing").len().iter_rows())
+    """Rows in each file, and rows of the full file it stands for."""
+    in_file = dict(deltas.sent(rows).group_by("filing").len().iter_rows())
+    in_full = dict(rows.filter(_C("record_action") != "D").group_by("filing").len().iter_rows())
     for filing in filings:
-        filing.rows = counts.get(filing.number, 0)
+        filing.rows = in_file.get(filing.number, 0)
+        filing.full_rows = in_full.get(filing.number, 0)
 
 
 def _restate(
@@ -557,6 +601,8 @@ def _restate(
     """
     findings: list[tuple[int, str, str]] = []
     for filing in changed:
+        if filing.kind == "CORRECTION":
+            continue
         mine = rows.filter(_C("filing") == filing.number)
         match form:
             case "F01":
@@ -572,9 +618,11 @@ def _restate(
                 change = {"reg_validity": flipped}
             case _:
                 able = mine
-                change = {"policies_in_force": _C("policies_in_force") + 37}
+                change = {"policies_in_force": _C("policies_in_force") + _MORE * (filing.sequence - 1)}
         chosen = able["rid"].head(_RESTATED_ROWS).to_list()
-        filing.restates = bool(chosen)
+        if not chosen:
+            # Nothing here can change: sent all the same, it is refused.
+            filing.restates, filing.unfit = False, True
         here = _C("rid").is_in(chosen)
         rows = rows.with_columns(
             pl.when(here).then(value.cast(rows.schema[name])).otherwise(_C(name)).alias(name)
@@ -604,16 +652,18 @@ def _break_master(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _planted_findings(filed: _Filed, rows: pl.DataFrame) -> pl.DataFrame:
-    """The findings that planted defects name, with the filing their row is in."""
+    """The findings that planted defects name, with the filings their row is in (corrections carry rows)."""
     named = pl.DataFrame(
-        filed.planted, schema={"rid": pl.Int64, "column": pl.String, "rule_code": pl.String}, orient="row"
+        filed.planted, schema={"at_rid": pl.Int64, "column": pl.String, "rule_code": pl.String}, orient="row"
     )
-    return named.join(rows.select("rid", "filing"), on="rid").select("filing", "rid", "column", "rule_code")
+    seen = rows.select("rid", "filing", at_rid=pl.coalesce("origin_rid", "rid"))
+    return named.join(seen, on="at_rid").select("filing", "rid", "column", "rule_code")
 
 
 def _structure_findings(filings: Sequence[Filing]) -> pl.DataFrame:
-    """One finding per file that is refused as a file."""
+    """One finding per file that is refused as a file, or for its place among the versions."""
     broken = [(one.number, incidents.RULE_OF[one.incident]) for one in filings if not one.readable]
+    broken.extend((one.number, "ENV-S06") for one in filings if one.unfit)
     return pl.DataFrame(
         [(number, None, None, rule) for number, rule in broken], schema=expected.FINDING_SCHEMA, orient="row"
     )

@@ -19,6 +19,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from pipelines.contracts.periods import Period
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.filings import Filing
 from pipelines.samples.registry import Registry
@@ -280,12 +281,12 @@ def counterparts(filings: Sequence[Filing], others: Sequence[Filing]) -> dict[in
     """
     by_reporter: dict[int, list[Filing]] = defaultdict(list)
     for one in sorted(others, key=lambda one: (one.signed_at, one.sequence)):
-        if one.readable and one.attributable:
+        if one.readable and one.attributable and one.has_rows:
             by_reporter[one.reporter].append(one)
     found: dict[int, int] = {}
     for filing in filings:
         candidates = by_reporter.get(filing.reporter) or by_reporter.get(-1)
-        if not candidates or not filing.readable:
+        if not candidates or not filing.readable or not filing.has_rows:
             continue
         known = [one for one in candidates if one.signed_at <= filing.signed_at]
         found[filing.number] = (known[-1] if known else candidates[0]).number
@@ -429,7 +430,7 @@ def _ledgers(
 ) -> pl.DataFrame:
     """F02-X03: rows without a ledger, or a ledger without rows while complaints came in."""
     sizes = pl.DataFrame(
-        {"filing": [one.number for one in ledgers], "rows": [one.rows for one in ledgers]},
+        {"filing": [one.number for one in ledgers], "rows": [one.full_rows for one in ledgers]},
         schema={"filing": pl.Int64, "rows": pl.Int64},
     )
     received = (
@@ -776,20 +777,29 @@ def settle(
     erring = set(errors["filing"].to_list())
     unopened = set(errors.filter(_C("rule_code") == "ENV-S01")["filing"].to_list())
     for filing in filings:
-        too_many = bad_rows.get(filing.number, 0) > filing.rows * reject_above[filing.form]
+        size = max(filing.rows, filing.full_rows)
+        too_many = bad_rows.get(filing.number, 0) > size * reject_above[filing.form]
         if filing.number in unopened:
             filing.state = "malformed"
-        elif not filing.readable or too_many:
+        elif not filing.readable or filing.unfit or too_many:
             filing.state = "rejected"
         else:
             filing.state = "partly_accepted" if filing.number in erring else "accepted"
-    accepted: dict[tuple[str, str, int], Filing] = {}
-    for filing in sorted(filings, key=lambda one: one.sequence):
-        if filing.attributable and filing.state in ("accepted", "partly_accepted"):
-            accepted[filing.form, filing.period.label, filing.reporter] = filing
-    for filing in accepted.values():
-        filing.in_force = True
+    _chain([one for one in filings if one.attributable and one.state in ("accepted", "partly_accepted")])
     return bad
+
+
+def _chain(accepted: Sequence[Filing]) -> None:
+    """Let each accepted filing take the place of the one before it, and a withdrawal leave the place empty."""
+    standing: dict[tuple[str, str, int], Filing] = {}
+    for filing in sorted(accepted, key=lambda one: one.sequence):
+        place = (filing.form, filing.period.label, filing.reporter)
+        before = standing.get(place)
+        if before is not None:
+            before.fate = "withdrawn" if filing.kind == "WITHDRAW" else "superseded"
+        standing[place] = filing
+    for filing in standing.values():
+        filing.in_force = filing.kind != "WITHDRAW"
 
 
 def restatements(filings: Sequence[Filing]) -> pl.DataFrame:
@@ -810,9 +820,9 @@ def volumes(filings: Sequence[Filing], past: Past) -> pl.DataFrame:
     told: list[int] = []
     for one in filings:
         recent = past.counts[one.form, one.reporter][-_RECENT:]
-        if not one.readable or not one.attributable or len(recent) < _LEAST_RECENT:
+        if not one.has_rows or not one.readable or not one.attributable or len(recent) < _LEAST_RECENT:
             continue
-        apart = abs(one.rows * len(recent) - sum(recent))
+        apart = abs(one.full_rows * len(recent) - sum(recent))
         if apart * 2 > sum(recent) and apart > _MOVE_ROWS * len(recent):
             told.append(one.number)
     return findings(pl.DataFrame({"filing": told}, schema={"filing": pl.Int64}), "GEN-P02", None, rid=None)
@@ -822,4 +832,43 @@ def remember_counts(filings: Sequence[Filing], past: Past) -> None:
     """Add the row counts of a period's filings in force."""
     for one in filings:
         if one.in_force:
-            past.counts[one.form, one.reporter].append(one.rows)
+            past.counts[one.form, one.reporter].append(one.full_rows)
+
+
+def unbroken(filings: Sequence[Filing]) -> list[Filing]:
+    """The accepted filings of an obligation that led to the one in force: all, or those after the last withdrawal."""
+    accepted = [one for one in filings if one.state in ("accepted", "partly_accepted")]
+    accepted.sort(key=lambda one: one.sequence)
+    last = max((place for place, one in enumerate(accepted) if not one.has_rows), default=-1)
+    return accepted[last + 1 :]
+
+
+def obligation(filings: Sequence[Filing], deadline: date) -> tuple[str, str | None]:
+    """How an obligation stands that has fallen due, and the submission that meets it.
+
+    Args:
+        filings: what was sent for it, settled.
+        deadline: last day on time.
+    """
+    standing = next((one for one in filings if one.in_force), None)
+    if standing is not None:
+        first = unbroken(filings)[0].signed_at.date()
+        return ("late" if first > deadline else "filed"), standing.submission
+    if any(one.fate == "withdrawn" for one in filings):
+        return "withdrawn", None
+    if any(not one.is_draft for one in filings):
+        return "rejected", None
+    return ("draft" if filings else "missing"), None
+
+
+def nil_streaks(filings: Sequence[Filing]) -> dict[int, int]:
+    """For each nil report in force: for how many periods in a row, this one included, its sender has filed nil."""
+    streaks: dict[int, int] = {}
+    reached: dict[tuple[str, int], tuple[Period, int]] = {}
+    for one in sorted((each for each in filings if each.in_force), key=lambda each: each.period.start):
+        last = reached.pop((one.form, one.reporter), None)
+        if one.kind == "NIL":
+            follows = last is not None and last[0] == one.period.shift(-1)
+            streaks[one.number] = (last[1] if last and follows else 0) + 1
+            reached[one.form, one.reporter] = (one.period, streaks[one.number])
+    return streaks

@@ -38,21 +38,26 @@ class Filing:
         reporter_code: code that the envelope states.
         sequence: number within form, period and reporter, from 1.
         signed_at: moment of the signature, which is when the bureau comes to know it.
-        kind: ORIGINAL, RESUBMIT or NIL.
+        kind: ORIGINAL, RESUBMIT, CORRECTION, NIL or WITHDRAW.
         submission: id of the submission as the answer key calls it.
-        supersedes: id of the filing before it, for resubmissions.
+        supersedes: id of the filing before it or of the version in force, for all but first filings.
         reason: why it is sent again.
         declared: envelope fields that are stated wrongly on purpose.
         incident: name of what is wrong with the file as a whole; empty if nothing.
         readable: False if the file is refused before its rows are looked at.
+        unfit: True if it is refused after that, because it does not follow the version in force.
         attributable: False if it belongs to no obligation (unknown form, nobody's duty).
         restates: True if its rows differ from the filing it supersedes.
         damage: name of the spreadsheet damage in its cells; empty if none.
         copies: how many times the same bytes are sent.
-        rows: number of data rows.
+        change: of a correction: what its rows do to the version it names (deltas).
+        base: of a correction: number of the filing it names.
+        rows: number of data rows in the file.
+        full_rows: number of rows of the full file it stands for; differs from ``rows`` for corrections.
         header_row: row in which the header stands, set when the file is laid out.
-        state: accepted, partly_accepted, rejected or malformed, set when the answer key is settled.
+        state: what becomes of it, set when the answer key is settled.
         in_force: True if it is the filing that counts in the end.
+        fate: superseded or withdrawn, if it once counted and does no more.
     """
 
     number: int
@@ -69,14 +74,29 @@ class Filing:
     declared: dict[str, object] = field(default_factory=dict)
     incident: str = ""
     readable: bool = True
+    unfit: bool = False
     attributable: bool = True
     restates: bool = False
     damage: str = ""
     copies: int = 1
+    change: str = ""
+    base: int | None = None
     rows: int = 0
+    full_rows: int = 0
     header_row: int = 1
     state: str = ""
     in_force: bool = False
+    fate: str = ""
+
+    @property
+    def has_rows(self) -> bool:
+        """False for a withdrawal: it says something about another filing and holds no rows, not even none."""
+        return self.kind != "WITHDRAW"
+
+    @property
+    def is_draft(self) -> bool:
+        """True if its sender saved or validated it without submitting it."""
+        return self.declared.get("state", "SUBMITTED") != "SUBMITTED"
 
     @property
     def is_free(self) -> bool:
@@ -218,6 +238,19 @@ class Desk:
         resubmission.reason = reason
         resubmission.restates = restates
         return resubmission
+
+    def correct(self, filing: Filing, change: str, *, reason: str, after_days: int) -> Filing:
+        """A correction of a filing by a delta; its rows are made from those of the filing (deltas)."""
+        correction = self.again(filing, reason=reason, after_days=after_days, restates=True)
+        correction.kind, correction.rows = "CORRECTION", 0
+        correction.change, correction.base = change, filing.number
+        return correction
+
+    def withdraw(self, filing: Filing, *, reason: str, after_days: int) -> Filing:
+        """A withdrawal of a filing: a file with a header and no rows."""
+        withdrawal = self.again(filing, reason=reason, after_days=after_days)
+        withdrawal.kind, withdrawal.rows = "WITHDRAW", 0
+        return withdrawal
 
     def _supervisor_signature(self, form: str, period: Period) -> datetime:
         rng = stream(self._seed, f"signature {form}", period.start.year * 12 + period.start.month)

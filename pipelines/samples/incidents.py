@@ -1,4 +1,4 @@
-"""What happens to files as a whole: missing, broken in transit, wrongly declared, sent again, restated.
+"""What happens to files as a whole: missing, broken in transit, wrongly declared, sent again, restated, withdrawn.
 
 Put here: the list of incidents, on which form and when they strike, whom, what follows, and what each does to
 envelope, table or bytes. Do not put here: defects of single rows (defects) or the layout of files
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import Literal
 
@@ -88,8 +89,22 @@ INCIDENTS: tuple[Incident, ...] = (
     Incident("restated", "F06", 0.30, "large", None, corrected=False),
     Incident("restated", "R01", 0.34, "large", None, corrected=False),
     Incident("rewritten", "F02", 0.47, "large", None, corrected=False, least_rows=21),
+    Incident("sent_unchanged", "F06", 0.69, "medium", None, corrected=False),
+    Incident("overtaken", "F06", 0.34, "medium", None, corrected=False),
+    Incident("only_validated", "F05", 0.86, "small", "ENV-S09", corrected=False),
+    Incident("corrected", "F06", 0.52, "medium", None, corrected=False, least_rows=5),
+    Incident("corrected_again", "F06", 0.08, "medium", None, corrected=False, least_rows=10),
+    Incident("corrected_in_three_ways", "F02", 0.26, "large", None, corrected=False, least_rows=21),
+    Incident("nil_by_mistake", "F03", 0.43, "medium", None, corrected=False),
+    Incident("mended", "F02", 0.73, "large", None, corrected=False, least_rows=41),
+    Incident("unknown_key_corrected", "F05", 0.30, "large", None, corrected=False),
+    Incident("known_key_inserted", "F05", 0.65, "small", None, corrected=False),
+    Incident("stale_version_corrected", "F06", 0.60, "small", None, corrected=False, least_rows=5),
+    Incident("withdrawn", "F05", 0.43, "small", None, corrected=False),
+    Incident("withdrawn_and_filed_anew", "F06", 0.86, "small", None, corrected=False),
 )
-"""``restated``: a sound filing is sent again with changed rows; ``rewritten``: with another inquiry_at."""
+"""``restated``: a sound filing is sent again with changed rows; ``rewritten``: with another inquiry_at;
+``overtaken``: of two restatements the third file is signed before the second."""
 
 DAMAGES: tuple[tuple[str, str, float, Size], ...] = (
     ("slash_dates", "F02", 0.13, "medium"),
@@ -250,6 +265,73 @@ def _number_used_twice(desk: Desk, filing: Filing) -> list[Filing]:
     return [second, third]
 
 
+def _sent_unchanged(desk: Desk, filing: Filing) -> list[Filing]:
+    again = desk.again(filing, reason="再次报送", after_days=6)
+    again.unfit = True
+    return [again]
+
+
+def _overtaken(desk: Desk, filing: Filing) -> list[Filing]:
+    second = desk.again(filing, reason="更正有效保单件数", after_days=24, restates=True)
+    third = desk.again(second, reason="再次更正有效保单件数", after_days=1, restates=True)
+    third.signed_at = filing.signed_at + timedelta(
+        seconds=(second.signed_at - filing.signed_at).total_seconds() // 2
+    )
+    return [second, third]
+
+
+def _corrected(desk: Desk, filing: Filing) -> list[Filing]:
+    return [desk.correct(filing, "more_policies", reason="更正有效保单件数", after_days=11)]
+
+
+def _corrected_again(desk: Desk, filing: Filing) -> list[Filing]:
+    """A restatement, corrected twice."""
+    second = desk.again(filing, reason="更正有效保单件数", after_days=15, restates=True)
+    third = desk.correct(second, "more_policies", reason="更正有效保单件数", after_days=8)
+    return [second, third, desk.correct(third, "more_policies", reason="更正有效保单件数", after_days=8)]
+
+
+def _corrected_in_three_ways(desk: Desk, filing: Filing) -> list[Filing]:
+    return [desk.correct(filing, "three_actions", reason="补报、更正和删除首问记录", after_days=7)]
+
+
+def _nil_by_mistake(desk: Desk, filing: Filing) -> list[Filing]:
+    filing.kind, filing.rows = "NIL", 0
+    return [desk.correct(filing, "fill_in", reason="误报零报告，补报明细", after_days=4)]
+
+
+def _mended(desk: Desk, filing: Filing) -> list[Filing]:
+    first = desk.correct(filing, "mend_first", reason="更正首问入口", after_days=3)
+    return [first, desk.correct(first, "mend_second", reason="更正其余首问入口", after_days=3)]
+
+
+def _unknown_key_corrected(desk: Desk, filing: Filing) -> list[Filing]:
+    return [desk.correct(filing, "unknown_key", reason="更正明细", after_days=5)]
+
+
+def _known_key_inserted(desk: Desk, filing: Filing) -> list[Filing]:
+    return [desk.correct(filing, "known_key", reason="补报明细", after_days=5)]
+
+
+def _stale_version_corrected(desk: Desk, filing: Filing) -> list[Filing]:
+    """A correction that names the first filing although a second one is in force."""
+    second = desk.again(filing, reason="更正有效保单件数", after_days=12, restates=True)
+    third = desk.correct(second, "more_policies", reason="更正有效保单件数", after_days=5)
+    third.supersedes, third.base, third.unfit = filing.submission, filing.number, True
+    return [second, third]
+
+
+def _withdrawn(desk: Desk, filing: Filing) -> list[Filing]:
+    return [desk.withdraw(filing, reason="误报他期数据，撤回", after_days=2)]
+
+
+def _withdrawn_and_filed_anew(desk: Desk, filing: Filing) -> list[Filing]:
+    withdrawal = desk.withdraw(filing, reason="误报草稿，撤回", after_days=1)
+    anew = desk.again(withdrawal, reason="撤回后重新报送", after_days=1, restates=True)
+    anew.rows = filing.rows
+    return [withdrawal, anew]
+
+
 def _sent_twice(_: Desk, filing: Filing) -> list[Filing]:
     filing.readable = True
     filing.copies = 2
@@ -273,6 +355,18 @@ _SPECIAL: Mapping[str, Callable[[Desk, Filing], list[Filing]]] = {
     "sent_twice": _sent_twice,
     "not_obliged": _appended,
     "closed_reporter": _appended,
+    "sent_unchanged": _sent_unchanged,
+    "overtaken": _overtaken,
+    "corrected": _corrected,
+    "corrected_again": _corrected_again,
+    "corrected_in_three_ways": _corrected_in_three_ways,
+    "nil_by_mistake": _nil_by_mistake,
+    "mended": _mended,
+    "unknown_key_corrected": _unknown_key_corrected,
+    "known_key_inserted": _known_key_inserted,
+    "stale_version_corrected": _stale_version_corrected,
+    "withdrawn": _withdrawn,
+    "withdrawn_and_filed_anew": _withdrawn_and_filed_anew,
 }
 
 _ENVELOPES: Mapping[str, Mapping[str, object]] = {
@@ -280,6 +374,7 @@ _ENVELOPES: Mapping[str, Mapping[str, object]] = {
     "unknown_version": {"version": "9.0.0"},
     "same_persons": {"reviewed_by": "经办人甲", "prepared_by": "经办人甲"},
     "only_saved": {"state": "SAVED"},
+    "only_validated": {"state": "VALIDATED"},
 }
 """Envelope fields that an incident states wrongly; wrong counts and totals are made from the right ones."""
 
@@ -288,7 +383,7 @@ WORKBOOK_INCIDENTS = ("truncated_workbook", "protected_workbook")
 CSV_INCIDENTS = ("empty_file", "nul_byte", "undecodable", "ragged_row", "no_envelope")
 """Incidents that need a CSV file."""
 
-SIDECAR_INCIDENTS = ("wrong_digest", "only_saved")
+SIDECAR_INCIDENTS = ("wrong_digest", "only_saved", "only_validated")
 """Incidents that need an envelope beside the file; a cover sheet has no digest."""
 
 RULE_OF: Mapping[str, str] = {one.name: one.rule for one in INCIDENTS if one.rule is not None}

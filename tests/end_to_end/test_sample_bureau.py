@@ -87,6 +87,33 @@ def test_kpi_values_equal_the_independent_ones(bureau: Path, release: Path) -> N
     assert (missed, invented) == ([], [])
 
 
+def test_states_and_accounts_equal_the_expected_ones(bureau: Path, release: Path) -> None:
+    key = bureau / "answers" / "submissions.csv"
+    missed, invented = differences(
+        release,
+        "SELECT submission, state, rows_in_force::BIGINT, times_received::BIGINT, nullif(nil_streak, '')::INTEGER "
+        f"FROM read_csv('{key}', all_varchar = true)",
+        "SELECT submission_id, state, rows_in_force, times_received, nil_streak FROM r.filing.submissions "
+        "WHERE form IS DISTINCT FROM 'PUB'",
+    )
+    assert (missed, invented) == ([], [])
+
+
+def test_obligations_stand_as_expected(bureau: Path, release: Path) -> None:
+    key = bureau / "answers" / "obligations.csv"
+    missed, invented = differences(
+        release,
+        "SELECT form, period, reporter, due_date::DATE, status, nullif(submission, '') "
+        f"FROM read_csv('{key}', all_varchar = true)",
+        "SELECT form, period, reporter_code, due_date, status, submission_id FROM r.filing.obligations "
+        "WHERE status <> 'pending'",
+    )
+    assert (missed, invented) == ([], [])
+    con = duckdb.connect()
+    found = con.execute(f"SELECT DISTINCT status FROM '{key}'").fetchall()
+    assert {status for (status,) in found} == {"filed", "late", "rejected", "withdrawn", "draft", "missing"}
+
+
 def test_every_row_read_is_accounted_for(release: Path) -> None:
     con = open_readonly(release / "warehouse.duckdb")
     wrong = con.execute(

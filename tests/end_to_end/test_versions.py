@@ -149,6 +149,26 @@ def test_a_withdrawal_leaves_nothing_in_force_and_the_obligation_open(desk: Desk
     assert desk.ask(obligation, REPORTER)[0]["status"] in ("filed", "late")
 
 
+def test_a_withdrawal_is_a_statement_and_no_empty_filing(desk: Desk) -> None:
+    """No rule on rows looks at it: not the volume, not the restatement, and nobody is compared with it."""
+    found = {"found_date": "2024-01-05", "due_date": "2024-01-19", "handled_date": "2024-01-18"}
+    for month in (1, 2, 3, 4):
+        dated = {**found, "period": f"2024-0{month}", "updated_at": f"2024-0{month}-28 09:00:00"}
+        desk.file("F05", cases(*range(1, 41), **dated), period=f"2024-0{month}",
+                  signed_at=f"2024-0{month + 1}-03T10:00:00")  # fmt: skip
+    withdrawal = desk.file(
+        "F05", [], period="2024-04", sequence=2, kind="WITHDRAW", signed_at="2024-05-06T10:00:00"
+    )
+    later = desk.file("F04", [row("F04", 1, **FIXED, period="2024-04", problem_id="F05-1")], period="2024-04",
+                      signed_at="2024-05-07T10:00:00")  # fmt: skip
+    desk.run()
+    assert desk.findings(withdrawal) == []
+    verdicts = desk.ask("SELECT verdict, reason FROM filing.verdicts WHERE submission_id = ? AND rule_code = 'GEN-P02'",
+                        withdrawal)  # fmt: skip
+    assert verdicts == [{"verdict": "not_run", "reason": "a withdrawal holds no rows"}]
+    assert "F04-X02" not in {code for code, _, _ in desk.findings(later)}
+
+
 def test_what_is_not_in_force_can_be_neither_corrected_nor_withdrawn(desk: Desk) -> None:
     first = desk.file("F05", cases(1, 2))
     second = desk.file("F05", cases(1), sequence=2)
@@ -263,6 +283,18 @@ def test_nil_reports_in_a_row_are_counted(desk: Desk) -> None:
     desk.run()
     streaks = desk.ask("SELECT nil_streak FROM filing.submissions WHERE form = 'F03' ORDER BY period")
     assert [line["nil_streak"] for line in streaks] == [1, 2, 3]
+
+
+def test_a_period_not_filed_ends_a_run_of_nil_reports(desk: Desk) -> None:
+    for month in (1, 3, 4):
+        desk.file("F03", [], period=f"2024-0{month}", signed_at=f"2024-0{month + 1}-05T10:00:00")
+    desk.file("F11", [], period="2024Q1", signed_at="2024-04-05T10:00:00")
+    desk.file("F11", [], period="2024Q2", signed_at="2024-07-05T10:00:00")
+    desk.run()
+    streaks = desk.ask(
+        "SELECT form, nil_streak FROM filing.submissions WHERE kind = 'NIL' ORDER BY form, period"
+    )
+    assert [line["nil_streak"] for line in streaks] == [1, 1, 2, 1, 2]
 
 
 def test_our_own_failure_says_so_and_delays_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

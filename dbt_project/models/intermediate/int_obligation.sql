@@ -1,5 +1,6 @@
 -- 应报义务: what each reporter owed for each form and period, whether a filing is in force, and how the first
--- ones came. `month` is the last month of the period: a quarter belongs to windows by its last month.
+-- ones came. `month` is the last month of the period: a quarter belongs to windows by its last month. A withdrawal
+-- is no filing, and what it took back did not meet the obligation.
 with accepted as (
     select
         form,
@@ -9,7 +10,8 @@ with accepted as (
         bool_or({{ in_force() }}) as is_in_force
     from {{ source('filing', 'submissions') }}
     where
-        state in ('accepted', 'partly_accepted', 'superseded')
+        state in ('accepted', 'partly_accepted', 'superseded', 'withdrawn')
+        and kind <> 'WITHDRAW'
         and {{ known('signed_at') }}
     group by all
 ),
@@ -38,10 +40,13 @@ select
     obligations.due_date,
     {% if var('known_at') -%}
         coalesce(accepted.is_in_force, false) as is_in_force,
+        coalesce(
+            accepted.is_in_force and cast(accepted.first_accepted_at as date) <= obligations.due_date, false
+        ) as is_on_time,
     {%- else -%}
         obligations.status in ('filed', 'late') as is_in_force,
+        obligations.status = 'filed' as is_on_time,
     {%- endif %}
-    coalesce(cast(accepted.first_accepted_at as date) <= obligations.due_date, false) as is_on_time,
     coalesce(firsts.n_first_submissions, 0) as n_first_submissions,
     coalesce(firsts.n_first_passed, 0) as n_first_passed
 from {{ source('filing', 'obligations') }} as obligations

@@ -376,6 +376,7 @@ def submissions(owed: list[Row]) -> list[Row]:
                     "form": key[0],
                     "period": key[1],
                     "reporter_code": key[2],
+                    "kind": "ORIGINAL" if attempt == 1 else "RESUBMIT",
                     "sequence_no": attempt,
                     "state": "accepted" if good else "rejected",
                     "first_pass": good,

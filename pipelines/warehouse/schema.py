@@ -11,7 +11,7 @@ Schemas
     filing     public views: submissions, findings, obligations, verdicts, differences
     registry   institutions in force, and who rolls up to whom
     reference  rules, code lists, forms, working days, the run's as-of moment
-    published  KPI values of earlier releases (base of growth "as published")
+    published  earlier releases and their KPI values (base of growth "as published")
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ CREATE TABLE IF NOT EXISTS reference.forms (
 CREATE TABLE IF NOT EXISTS reference.columns (
     form VARCHAR NOT NULL, column_name VARCHAR NOT NULL, title_zh VARCHAR NOT NULL, PRIMARY KEY (form, column_name));
 CREATE TABLE IF NOT EXISTS reference.obliged_classes (form VARCHAR NOT NULL, insurer_class VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS published.releases (release_no INTEGER NOT NULL, as_of TIMESTAMP);
 CREATE TABLE IF NOT EXISTS published.kpi_values (
     release_no INTEGER NOT NULL, kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
     peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38, 6),
@@ -193,6 +194,21 @@ SELECT p.submission_id, c.form, c.row_no, o.submission_id AS filed_in, c.origin_
 FROM ledger.carried_row AS c
 JOIN ledger.parcel AS p USING (submission_no)
 JOIN ledger.parcel AS o ON o.submission_no = c.origin_no;
+
+-- One row per report received: the version in force. Every version, with the one it replaced and the one after it.
+CREATE OR REPLACE VIEW filing.submissions_current AS
+SELECT * FROM filing.submissions WHERE sys_from IS NOT NULL AND sys_to IS NULL;
+
+CREATE OR REPLACE VIEW filing.submissions_history AS
+SELECT
+    s.*, s.sys_from IS NOT NULL AND s.sys_to IS NULL AS in_force,
+    row_number() OVER (report ORDER BY s.sequence_no, s.submission_id) AS version_no,
+    count(*) OVER report AS versions,
+    o.submission_id AS replaced_submission_id, d.rows_added, d.rows_removed, d.rows_changed, d.rows_unchanged
+FROM filing.submissions AS s
+LEFT JOIN ledger.difference AS d ON d.submission_no = s.submission_no AND d.in_effect
+LEFT JOIN ledger.parcel AS o ON o.submission_no = d.against_no
+WINDOW report AS (PARTITION BY s.form, s.period, s.reporter_code);
 
 CREATE OR REPLACE VIEW ledger.standing_finding AS
 SELECT f.*

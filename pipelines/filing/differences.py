@@ -5,12 +5,12 @@ Belongs here: the one comparison of two versions of a filing, and the tables `le
 ENV-S06 (a resubmission that changes nothing), receipts and the revision report read its outcome; nobody compares again.
 Does not belong here: which version is in force (`settlement`), what a change does to figures (`publication`).
 
-Two versions are compared on the typed values of `store.<form>`; `updated_at` and `record_action` tell how a row came,
-not what it says, and are left out. Equal rows are set off against each other first, copy by copy. What is left over is
-paired by the form's key, the n-th row of a key with its n-th: a pair is `changed`, the rest `added` or `removed`. So
-rows without a key and rows that repeat one are neither lost nor counted twice; how many there were is told. Every
-changed cell is kept, none is capped: an added or removed row is one line without a column, since the row itself stays
-readable in its version.
+Two versions are compared on the typed values of `store.<form>`, a correction as the full file it stands for;
+`updated_at` and `record_action` tell how a row came, not what it says, and are left out. Equal rows are set off against
+each other first, copy by copy. What is left over is paired by the form's key, the n-th row of a key with its n-th: a
+pair is `changed`, the rest `added` or `removed`. So rows without a key and rows that repeat one are neither lost nor
+counted twice; how many there were is told. Every changed cell is kept, none is capped: an added or removed row is one
+line without a column, since the row itself stays readable in its version.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import duckdb
 
 from pipelines.contracts.model import Catalogue, Column, Form
 from pipelines.validation.marks import CLEAR_TEXT_PERSON
+from pipelines.warehouse.schema import undeleted
 
 #: Columns that tell how a row came to be filed, not what it says.
 SILENT_COLUMNS = frozenset({"updated_at", "record_action"})
@@ -30,16 +31,17 @@ def record_differences(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> 
     """Renew the differences of the submissions judged in this settlement (temp table `checked`).
 
     Each stored resubmission, correction, nil report or withdrawal is compared with the accepted version of the
-    greatest lower sequence number of its form, period and reporter. `in_effect` is false for a refused one: that is
-    what it would have changed. Runs inside the settlement's transaction, after states and versions are known; what it
-    costs follows the submissions judged.
+    greatest lower sequence number of its form, period and reporter; a correction, unfolded, with its base. `in_effect`
+    is false for a refused one: that is what it would have changed. Runs inside the settlement's transaction, after
+    states and versions are known; what it costs follows the submissions judged.
     """
     for table in ("difference", "changed_cell", "difference_total"):
         con.execute(f"DELETE FROM ledger.{table} WHERE submission_no IN (SELECT submission_no FROM checked)")
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE compared AS
-        SELECT n.submission_no, o.submission_no AS against_no, n.form, s.sys_from IS NOT NULL AS in_effect
+        SELECT n.submission_no, coalesce(b.base_no, o.submission_no) AS against_no, n.form,
+            s.sys_from IS NOT NULL AS in_effect
         FROM checked
         JOIN ledger.parcel AS n USING (submission_no)
         JOIN ledger.standing AS s USING (submission_no)
@@ -47,6 +49,8 @@ def record_differences(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> 
         JOIN ledger.parcel AS o ON o.form = n.form AND o.period = n.period AND o.reporter_code = n.reporter_code
             AND o.sequence_no < n.sequence_no
         JOIN ledger.standing AS t ON t.submission_no = o.submission_no AND t.sys_from IS NOT NULL
+        LEFT JOIN ledger.base AS b ON b.submission_no = n.submission_no AND b.file_rows IS NOT NULL
+        WHERE n.kind <> 'CORRECTION' OR b.base_no IS NOT NULL
         QUALIFY row_number() OVER (
             PARTITION BY n.submission_no ORDER BY o.sequence_no DESC, o.submission_no DESC) = 1"""
     )
@@ -104,11 +108,11 @@ def align(con: duckdb.DuckDBPyConnection, form: Form) -> None:
         FROM (
             SELECT c.submission_no, true AS is_new, r.row_no, {filed}
             FROM compared AS c JOIN store.{form.table} AS r ON r.submission_no = c.submission_no
-            WHERE c.form = '{form.code}'
+            WHERE c.form = '{form.code}' AND {undeleted("r")}
             UNION ALL
             SELECT c.submission_no, false, r.row_no, {filed}
             FROM compared AS c JOIN store.{form.table} AS r ON r.submission_no = c.against_no
-            WHERE c.form = '{form.code}')
+            WHERE c.form = '{form.code}' AND {undeleted("r")})
         GROUP BY submission_no, {values};
         CREATE OR REPLACE TEMP TABLE leftover AS
         WITH single AS (

@@ -1,8 +1,8 @@
 """Settlement: from findings to states, for every submission that something new may touch.
 
 Belongs here: the order of judgement (structure that needs the calendar, cross-form rules, excuses, quarantine, state,
-versions and their differences, lateness, verdicts, obligations, events). The outcome is a function of what was received, never of the order
-in which it was read, so a killed or repeated run ends in the same tables.
+versions and their differences, lateness, verdicts, obligations, events). The outcome is a function of what was
+received, never of the order in which it was read, so a killed or repeated run ends in the same tables.
 Does not belong here: the rules themselves (`validation`), the chain of versions (`versions`), publication.
 """
 

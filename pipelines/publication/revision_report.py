@@ -43,6 +43,7 @@ _STANDING_ZH = {
     "rejudged": "重新认定",
     "fell": "失效",
     "passed": "生效后又被替代",
+    "quarantined": "本系统处理失败",
     "refused": "未接受",
 }
 #: Rows of a table on the page; the full ones are in the release's tables, and the page says how many there are.
@@ -106,7 +107,15 @@ class RevisingSubmission(_Part):
     supersedes: str | None
     reason_code: str | None
     change: Literal[
-        "entered", "superseded", "withdrawn", "withdraws", "rejudged", "fell", "passed", "refused"
+        "entered",
+        "superseded",
+        "withdrawn",
+        "withdraws",
+        "rejudged",
+        "fell",
+        "passed",
+        "refused",
+        "quarantined",
     ] = Field(description="What became of it between the releases")
     old_state: str | None = Field(description="State in the release before; null if it was not there")
     new_state: str | None
@@ -308,8 +317,8 @@ def _restated(con: duckdb.DuckDBPyConnection) -> list[str]:
         ORDER BY r.grain, r.insurer_type NULLS FIRST, r.kpi_id, r.period_type, r.period, r.basis""",
     )
     return _table(
-        ("指标 KPI", "名称", "周期 type", "期间 period", "范围 scope", "口径 basis", "原值 old", "新值 new", "单位 unit",
-         "原因 causes", "报送 filings"),
+        ("指标 KPI", "名称", "周期 type", "期间 period", "范围 scope", "口径 basis", "原值 old", "新值 new",
+         "单位 unit", "原因 causes", "报送 filings"),
         [
             (row["kpi_id"], row["name_zh"], row["period_type"], row["period"],
              row["insurer_type"] if row["grain"] == "insurer_type" else "全辖 bureau", row["basis"],

@@ -238,7 +238,7 @@ def _list_submissions(con: duckdb.DuckDBPyConnection) -> None:
             CASE WHEN n.in_force AND o.in_force THEN 'rejudged' WHEN n.in_force THEN 'entered'
                 WHEN n.state IN ('superseded', 'withdrawn') AND o.in_force THEN n.state
                 WHEN o.in_force THEN 'fell'
-                WHEN n.state = 'superseded' THEN 'passed'
+                WHEN n.state IN ('superseded', 'withdrawn') THEN 'passed' WHEN n.state = 'quarantined' THEN n.state
                 WHEN n.kind = 'WITHDRAW' AND n.sys_from IS NOT NULL THEN 'withdraws'
                 ELSE 'refused' END,
             coalesce(o.in_force, false) OR coalesce(n.in_force, false)
@@ -265,7 +265,8 @@ def _list_chains(con: duckdb.DuckDBPyConnection) -> None:
             UNION ALL
             SELECT form, period, reporter_code, submission_id, false FROM {NEW}.filing.submissions WHERE {_IN_FORCE})
         SELECT m.chain_no, m.form, m.period, m.reporter_code, coalesce(f.side, 'insurer') <> 'insurer' AS is_about_all,
-            m.feeds, max(p.submission_no) FILTER (v.is_old) AS old_no, max(p.submission_no) FILTER (NOT v.is_old) AS new_no,
+            m.feeds, max(p.submission_no) FILTER (v.is_old) AS old_no,
+            max(p.submission_no) FILTER (NOT v.is_old) AS new_no,
             count(*) FILTER (v.is_old) <> count(*) FILTER (NOT v.is_old) AS is_filed_anew
         FROM (
             SELECT form, period, reporter_code, bool_or(feeds) AS feeds,

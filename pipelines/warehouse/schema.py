@@ -197,12 +197,11 @@ JOIN ledger.parcel AS o ON o.submission_no = c.origin_no;
 
 -- One row per report received: the version in force. Every version, with the one it replaced and the one after it.
 CREATE OR REPLACE VIEW filing.submissions_current AS
-SELECT * FROM filing.submissions WHERE sys_from IS NOT NULL AND sys_to IS NULL;
+SELECT * FROM filing.submissions WHERE in_force;
 
 CREATE OR REPLACE VIEW filing.submissions_history AS
 SELECT
-    s.*, s.sys_from IS NOT NULL AND s.sys_to IS NULL AS in_force,
-    row_number() OVER (report ORDER BY s.sequence_no, s.submission_id) AS version_no,
+    s.*, row_number() OVER (report ORDER BY s.sequence_no, s.submission_id) AS version_no,
     count(*) OVER report AS versions,
     o.submission_id AS replaced_submission_id, d.rows_added, d.rows_removed, d.rows_changed, d.rows_unchanged
 FROM filing.submissions AS s
@@ -256,12 +255,19 @@ FROM ledger.difference AS d
 JOIN ledger.parcel AS p USING (submission_no)
 JOIN ledger.parcel AS o ON o.submission_no = d.against_no;
 
+-- Rows are named by their place in the file they were filed in, which for a carried row is an earlier one.
 CREATE OR REPLACE VIEW filing.changed_cells AS
 SELECT
-    p.submission_id, c.change, c.record_key, c.row_no, c.old_row_no, c.column_name, l.title_zh AS header, c.old_value,
-    c.new_value
+    p.submission_id, c.change, c.record_key, coalesce(n.origin_row_no, c.row_no) AS row_no,
+    coalesce(o.origin_row_no, c.old_row_no) AS old_row_no, f.submission_id AS old_filed_in, c.column_name,
+    l.title_zh AS header, c.old_value, c.new_value
 FROM ledger.changed_cell AS c
 JOIN ledger.parcel AS p USING (submission_no)
+JOIN ledger.difference AS d USING (submission_no)
+LEFT JOIN ledger.carried_row AS n ON n.submission_no = c.submission_no AND n.row_no = c.row_no
+LEFT JOIN ledger.carried_row AS o ON o.submission_no = d.against_no AND o.row_no = c.old_row_no
+LEFT JOIN ledger.parcel AS f
+    ON f.submission_no = coalesce(o.origin_no, d.against_no) AND c.old_row_no IS NOT NULL
 LEFT JOIN reference.columns AS l ON l.form = p.form AND l.column_name = c.column_name;
 
 CREATE OR REPLACE VIEW filing.difference_totals AS

@@ -43,8 +43,10 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
             "INSERT INTO ledger.reading VALUES (?, 0, 0, NULL, NULL, NULL, true, 'r')", [number]
         )
         connection.execute(
-            "INSERT INTO ledger.standing VALUES (?, 'accepted', true, 0, 0, 0, 0, 0, 0, true, NULL, "
-            "'2024-04-05 10:00:00', NULL, 'r')",
+            """
+            INSERT INTO ledger.standing (submission_no, state, readable, rows_read, rows_accepted, rows_quarantined,
+                rows_rejected, error_count, warning_count, first_pass, sys_from, ruleset_version)
+            VALUES (?, 'accepted', true, 0, 0, 0, 0, 0, 0, true, '2024-04-05 10:00:00', 'r')""",
             [number],
         )
     connection.execute("CREATE TEMP TABLE checked AS SELECT submission_no FROM ledger.parcel")

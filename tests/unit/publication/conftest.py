@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from pipelines.contracts.loader import default_root, load_catalogue
-from pipelines.publication.release import MadeOf, Release, fingerprint, publish
+from pipelines.publication.release import Release
 from pipelines.settings import Settings
-from pipelines.warehouse.connection import open_warehouse
 from tests.support.desk import Desk, row
+from tests.support.publishing import publish_figures
 
 KPI_VALUES = """
-CREATE OR REPLACE TABLE kpi.kpi_values AS
 SELECT 'CMP-01' AS kpi_id, 'month' AS period_type, '2024-03' AS period, 'bureau' AS grain, NULL::VARCHAR AS org_code,
     NULL::VARCHAR AS peer_group, NULL::VARCHAR AS insurer_type, 'line_code' AS dimension,
     (i - {first})::VARCHAR AS dimension_value,
@@ -24,8 +21,6 @@ SELECT 'CMP-01' AS kpi_id, 'month' AS period_type, '2024-03' AS period, 'bureau'
     NULL::INTEGER AS rank, 1::INTEGER AS n_institutions
 FROM range({first}, {first} + 1000) AS r(i)
 """
-
-SEEDS = default_root().parent / "dbt_project" / "seeds"
 
 
 @pytest.fixture
@@ -42,37 +37,9 @@ def release(desk: Desk) -> Callable[..., Release]:
     """Publish with KPI values starting at `first`; `definition` stands for everything else a release is made of."""
 
     def make(first: int = 0, definition: str = "d") -> Release:
-        con = open_warehouse(desk.settings.build_database)
-        try:
-            con.execute("CREATE SCHEMA IF NOT EXISTS kpi")
-            con.execute(KPI_VALUES.format(first=first))
-            load_seeds(con)
-            return publish(
-                con,
-                load_catalogue(),
-                releases_dir(desk),
-                print_=fingerprint(con, definition),
-                made_of=MadeOf(definition=definition, program="p", code_version="1", ruleset_version="r"),
-            )
-        finally:
-            con.close()
+        return publish_figures(desk.settings, KPI_VALUES.format(first=first), definition)
 
     return make
-
-
-def load_seeds(con: duckdb.DuckDBPyConnection) -> None:
-    """The catalogue as dbt loads it, from its own seeds."""
-    for schema, name in (
-        ("kpi", "kpi_catalogue"),
-        ("intermediate", "kpi_variants"),
-        ("measures", "measure_catalogue"),
-        ("measures", "measure_links"),
-    ):
-        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        con.execute(
-            f"CREATE OR REPLACE TABLE {schema}.{name} AS FROM read_csv(?, header = true, all_varchar = true)",
-            [str(SEEDS / f"{name}.csv")],
-        )
 
 
 def releases_dir(desk: Desk) -> Path:

@@ -12,7 +12,8 @@ alone). An absent side is NULL, never 0. Its causes:
                     window (by the date column of the KPI's measures); `period`, its own period lies there; `registry`,
                     the institution master moved an institution of the cell; `linked`, the KPI reads its form, and
                     nothing nearer is known
-    period_due      the report of a form and period fell due (or is owed no more), so that it is counted or missed
+    period_due      reports of a form and period fell due (or are owed no more): they are counted or missed from now on,
+                    and windows that end with that period come into being
     moment          the as-of moment moved: cases left out as not yet due have matured, or a merger has come into effect
     published_base  growth on the base as published, or its RESTATED flag: the release before printed another base
     definition      models, contracts, inputs or the program are not those of the release before
@@ -512,7 +513,10 @@ def _blame_registry(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _blame_due_periods(con: duckdb.DuckDBPyConnection) -> None:
-    """Reports that fell due, or are owed no more, of a form and period that the cell needs."""
+    """Reports that fell due, or are owed no more, of a form and period that the cell needs.
+
+    A window comes into being once its last period is due for anybody, also for a closed institution's earlier months.
+    """
     owed = (
         "SELECT form, period, reporter_code, due_date FROM {0}.filing.obligations "
         "WHERE due_date <= (SELECT as_of FROM {0}.release.release)::DATE"
@@ -543,7 +547,7 @@ def _blame_due_periods(con: duckdb.DuckDBPyConnection) -> None:
         JOIN moved_obligation AS o ON o.form = k.form AND o.period = b.period
         LEFT JOIN member AS g ON g.grain = r.grain AND g.group_key = r.group_key
             AND g.reporter_code = o.reporter_code AND (r.basis = 'comparable' OR NOT g.comparable_only)
-        WHERE g.grain IS NOT NULL OR k.reads_all
+        WHERE g.grain IS NOT NULL OR k.reads_all OR r.change IN ('appeared', 'disappeared')
             OR o.reporter_code = (SELECT supervisor_code FROM reference.supervisor)"""
     )
 

@@ -303,7 +303,7 @@ def _volume(con: duckdb.DuckDBPyConnection, form: Form) -> None:
 
 
 def _restates(con: duckdb.DuckDBPyConnection, form: Form) -> None:
-    """A resubmission whose records differ from the accepted version before it.
+    """A resubmission whose records differ from those of the accepted version that it names as superseded.
 
     The comparison is the settlement's: counted in `ledger.difference`, listed in `ledger.changed_cell`.
     """
@@ -314,6 +314,6 @@ def _restates(con: duckdb.DuckDBPyConnection, form: Form) -> None:
             (d.rows_added + d.rows_removed + d.rows_changed)::VARCHAR, p.submission_id, NULL
         FROM submissions_{form.table} AS s
         JOIN ledger.difference AS d USING (submission_no)
-        JOIN ledger.parcel AS p ON p.submission_no = d.against_no
+        JOIN ledger.parcel AS p ON p.submission_no = d.against_no AND p.submission_id = s.supersedes
         WHERE d.rows_added + d.rows_removed + d.rows_changed > 0"""
     )

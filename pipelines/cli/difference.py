@@ -29,27 +29,30 @@ _TOTALS = [
     Column("new_total", "新合计 new", justify="right"),
 ]
 EFFECTS = [
-    Column("kpi_id", "指标 KPI", wrap=False),
-    Column("period_type", "周期 type", wrap=False),
-    Column("period", "期间 period", wrap=False),
-    Column("grain", "口径 grain", wrap=False),
-    Column("org_code", "机构 org", wrap=False),
-    Column("insurer_type", "类型 type", wrap=False),
+    Column("kpi_id", "指标\nKPI", wrap=False),
+    Column("period_type", "周期\ntype", wrap=False),
+    Column("period", "期间\nperiod", wrap=False),
+    Column("grain", "口径", in_table=False),
+    Column("org_code", "机构", in_table=False),
+    Column("insurer_type", "类型", in_table=False),
     Column("peer_group", "同类组", in_table=False),
+    Column("scope", "范围\nscope", wrap=False),
     Column("dimension", "维度", in_table=False),
-    Column("dimension_value", "分项 item"),
-    Column("basis", "基础 basis", wrap=False),
-    Column("change", "变动 change", wrap=False),
+    Column("dimension_value", "分项\nitem", wrap=False),
+    Column("basis", "基础\nbasis", wrap=False),
+    Column("change", "变动", in_table=False),
     Column("old_numerator", "原分子", in_table=False),
     Column("new_numerator", "新分子", in_table=False),
     Column("old_denominator", "原分母", in_table=False),
     Column("new_denominator", "新分母", in_table=False),
-    Column("old_value", "原值 old", justify="right", wrap=False),
-    Column("new_value", "新值 new", justify="right", wrap=False),
-    Column("unit", "单位 unit", wrap=False),
-    Column("old_status", "原状态 old status"),
-    Column("new_status", "新状态 new status"),
+    Column("old_value", "原值\nold", justify="right", wrap=False),
+    Column("new_value", "新值\nnew", justify="right", wrap=False),
+    Column("unit", "单位\nunit", wrap=False),
+    Column("old_status", "原状态", in_table=False),
+    Column("new_status", "状态\nstatus", wrap=False),
 ]
+SCOPE = "coalesce(org_code, insurer_type, peer_group, '全辖 bureau') AS scope"
+"""Who a cell is about, in one word."""
 _SHOWN_ROWS = 200
 
 
@@ -124,7 +127,7 @@ def _effects(submission: str) -> tuple[str | None, list[dict[str, object]]]:
             if not release.holds("release.kpi_effects"):
                 continue
             moved = release.rows(
-                f"SELECT {_names(EFFECTS)} FROM release.kpi_effects WHERE submission_id = ? "
+                f"SELECT *, {SCOPE} FROM release.kpi_effects WHERE submission_id = ? "
                 "ORDER BY kpi_id, grain, org_code, period_type, period, dimension, dimension_value, basis",
                 [submission],
             )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.difference import EFFECTS
+from pipelines.cli.difference import EFFECTS, SCOPE
 from pipelines.cli.errors import OperatorError
 from pipelines.cli.output import Column, FormatOption, OutputFormat, Table, emit, emit_json, stdout_console
 from pipelines.cli.release import Conditions, ReleaseReader, listed, open_release
@@ -26,7 +26,12 @@ _SUBMISSIONS = [
     Column("new_state", "现状态 now"),
     Column("cells", "单元格 cells", justify="right"),
 ]
-_CELLS = [*EFFECTS, Column("causes", "原因 causes"), Column("submissions", "报送 submissions")]
+_CELLS = [
+    *EFFECTS,
+    Column("causes", "原因", in_table=False),
+    Column("submissions", "报送", in_table=False),
+    Column("why", "原因\nwhy"),
+]
 _SHOWN_ROWS = 200
 
 
@@ -78,7 +83,7 @@ def revisions(
         stdout_console().print(f"口径变更 definition changed: {change['part']}", markup=False)
     emit(Table(f"原因 Causes of what {opened.name} changed against {against}", _CAUSES, causes), output)
     emit(
-        Table(f"重报与重新认定 Resubmissions and refiled states ({len(moved):,})", _SUBMISSIONS, moved),
+        Table(f"重报与重新认定 Resubmissions and filings judged anew ({len(moved):,})", _SUBMISSIONS, moved),
         output,
     )
     more = len(cells) - _SHOWN_ROWS
@@ -94,14 +99,17 @@ def revisions(
 
 
 def _cells(release: ReleaseReader, conditions: Conditions) -> list[dict[str, object]]:
-    names = ", ".join(column.key for column in EFFECTS)
     return release.rows(
         f"""
-        SELECT {names}, c.causes, c.submissions
+        SELECT revisions.*, {SCOPE}, c.causes, c.submissions,
+            concat_ws(', ', c.kinds, c.filings[1],
+                CASE WHEN len(c.filings) > 1 THEN concat('+', len(c.filings) - 1) END) AS why
         FROM release.revisions
         LEFT JOIN (
             SELECT revision_no, string_agg(DISTINCT cause, ', ' ORDER BY cause) AS causes,
-                string_agg(DISTINCT submission_id, ', ' ORDER BY submission_id) AS submissions
+                string_agg(DISTINCT submission_id, ', ' ORDER BY submission_id) AS submissions,
+                string_agg(DISTINCT cause, ', ' ORDER BY cause) FILTER (cause <> 'submission') AS kinds,
+                list(DISTINCT submission_id ORDER BY submission_id) FILTER (submission_id IS NOT NULL) AS filings
             FROM release.revision_causes GROUP BY ALL) AS c USING (revision_no)
         {conditions.where()}
         ORDER BY list_position(['bureau', 'insurer_type', 'peer_group', 'insurer'], grain), revision_no""",

@@ -69,11 +69,10 @@ def test_a_refused_resubmission_tells_what_it_would_have_changed(desk: Desk) -> 
 
 
 def test_personal_values_are_masked_and_still_differ(desk: Desk) -> None:
-    desk.file("F01", [row("F01", 1, **FIXED, agent_code="13812345678"), row("F01", 2, **FIXED)])
-    second = desk.file(
-        "F01", [row("F01", 1, **FIXED, agent_code="13912345678"), row("F01", 2, **FIXED, complainant_hash="3" * 64)],
-        sequence=2,
-    )  # fmt: skip
+    sound = [row("F01", number, **FIXED) for number in range(1, 41)]
+    desk.file("F01", [sound[0] | {"agent_code": "13812345678"}, *sound[1:]])
+    changed = [sound[0] | {"agent_code": "13912345678"}, sound[1] | {"complainant_hash": "3" * 64}]
+    second = desk.file("F01", [*changed, *sound[2:]], sequence=2)
     desk.run()
     told = desk.ask(
         "SELECT column_name, old_value, new_value FROM filing.changed_cells WHERE submission_id = ? ORDER BY ALL",

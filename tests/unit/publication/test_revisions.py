@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
+from pipelines.contracts.loader import load_catalogue
 from pipelines.publication.effects import own_effects
 from pipelines.publication.release import Release
 from pipelines.publication.revision_report import REPORT_JSON, REPORT_PAGE, RevisionReport
@@ -17,7 +19,7 @@ from pipelines.publication.revisions import RevisionReportError
 from pipelines.settings import Settings
 from pipelines.warehouse.connection import open_readonly, open_warehouse
 from tests.support.desk import BRANCH, OTHER, REPORTER, Desk, row
-from tests.support.publishing import publish_figures
+from tests.support.publishing import SEEDS, publish_figures
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "revision_report.schema.json"
 OWN = {"reporter_code": REPORTER, "org_code": BRANCH}
@@ -130,12 +132,7 @@ def test_a_restated_figure_names_the_resubmission_that_moved_it(desk: Desk) -> N
     page = (made.path / REPORT_PAGE).read_text(encoding="utf-8")
     assert SECOND in page
     assert "| CMP-01 | 有效投诉件数 | month | 2024-02 | 全辖 bureau | current | 1.00 | 0.00 |" in page
-
-
-def test_an_insurer_is_told_its_own_figures_only(desk: Desk) -> None:
-    publish_figures(desk.settings, figures(*BEFORE))
-    resubmitted(desk)
-    made = publish_figures(desk.settings, figures(*AFTER))
+    # The insurer's receipt may tell its own figures, and only those.
     assert own_effects(made.path) == {
         SECOND: [
             {"kpi_id": "CMP-01", "name_zh": "有效投诉件数", "period": "2024-02", "grain": "insurer",
@@ -166,11 +163,13 @@ def test_a_change_of_definition_is_named_as_such(desk: Desk) -> None:
     ]
 
 
-def test_both_causes_are_told_when_both_are_there(desk: Desk) -> None:
+def test_both_causes_are_told_and_filed_text_cannot_break_the_page(desk: Desk) -> None:
     publish_figures(desk.settings, figures(*BEFORE))
-    resubmitted(desk)
+    desk.file("F01", march(validity="无效"), sequence=2, reason_code="a|b\n# <script>")
+    desk.run()
     made = publish_figures(desk.settings, figures(*AFTER), definition="another")
     assert {line[4] for line in causes(made)} == {"definition", "submission"}
+    assert r"a\|b \# \<script\>" in (made.path / REPORT_PAGE).read_text(encoding="utf-8")
 
 
 def test_a_withdrawn_report_makes_its_figures_missing_and_says_why(desk: Desk) -> None:
@@ -221,12 +220,13 @@ def test_the_same_release_has_the_same_report_byte_for_byte(desk: Desk) -> None:
     assert content() == before
 
 
-def test_filed_text_cannot_break_the_page(desk: Desk) -> None:
-    publish_figures(desk.settings, figures(*BEFORE))
-    desk.file("F01", march(validity="无效"), sequence=2, reason_code="a|b\n# <script>")
-    desk.run()
-    made = publish_figures(desk.settings, figures(*AFTER))
-    assert r"a\|b \# \<script\>" in (made.path / REPORT_PAGE).read_text(encoding="utf-8")
+def test_measures_are_dated_by_columns_of_their_forms() -> None:
+    forms = load_catalogue().forms
+    for name in ("measure_catalogue", "measure_links"):
+        with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                if line["form"] and line["date_column"] not in ("", "period"):
+                    assert forms[line["form"]].column(line["date_column"]).kind in ("date", "timestamp"), line
 
 
 def test_the_published_schema_is_that_of_the_report() -> None:

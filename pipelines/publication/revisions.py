@@ -15,7 +15,8 @@ alone). An absent side is NULL, never 0. Its causes:
     period_due      reports of a form and period fell due (or are owed no more): they are counted or missed from now on,
                     and windows that end with that period come into being
     moment          the as-of moment moved: cases left out as not yet due have matured, or a merger has come into effect
-    published_base  growth on the base as published, or its RESTATED flag: the release before printed another base
+    published_base  what is compared with an earlier release (growth on the base as published, the RESTATED flag, the
+                    size of restatements): the release before printed another base
     definition      models, contracts, inputs or the program are not those of the release before
 
 A changed cell without any cause cannot be: `RevisionReportError` stops the publication.
@@ -518,8 +519,8 @@ def _blame_due_periods(con: duckdb.DuckDBPyConnection) -> None:
     A window comes into being once its last period is due for anybody, also for a closed institution's earlier months.
     """
     owed = (
-        "SELECT form, period, reporter_code, due_date FROM {0}.filing.obligations "
-        "WHERE due_date <= (SELECT as_of FROM {0}.release.release)::DATE"
+        "SELECT form, period, reporter_code, due_date, due_date < as_of::DATE AS is_past "
+        "FROM {0}.filing.obligations, {0}.release.release WHERE due_date <= as_of::DATE"
     )
     con.execute(
         f"""
@@ -575,9 +576,9 @@ def _blame_published_base(con: duckdb.DuckDBPyConnection) -> None:
         INSERT INTO revision_cause
         SELECT r.revision_no, 'published_base', NULL, NULL, NULL, NULL, NULL,
             (SELECT release_id FROM {OLD}.release.release)
-        FROM revision AS r JOIN kpi.kpi_catalogue AS k ON k.kpi_id = r.kpi_id AND k.kind = 'growth'
-        WHERE r.basis = 'published' OR contains(coalesce(r.old_status, ''), 'RESTATED')
-            <> contains(coalesce(r.new_status, ''), 'RESTATED')"""
+        FROM revision AS r JOIN kpi.kpi_catalogue AS k ON k.kpi_id = r.kpi_id AND k.kind IN ('growth', 'restatement')
+        WHERE k.kind = 'restatement' OR r.basis = 'published'
+            OR contains(coalesce(r.old_status, ''), 'RESTATED') <> contains(coalesce(r.new_status, ''), 'RESTATED')"""
     )
 
 

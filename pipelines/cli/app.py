@@ -9,6 +9,7 @@ import traceback
 import typer
 
 from pipelines.cli.appeal import appeal
+from pipelines.cli.difference import difference
 from pipelines.cli.errors import ExitCode, OperatorError
 from pipelines.cli.explanation import explanation
 from pipelines.cli.findings import findings
@@ -16,6 +17,7 @@ from pipelines.cli.history import history, retry
 from pipelines.cli.kpi import kpi
 from pipelines.cli.output import stderr_console
 from pipelines.cli.receipt import receipt
+from pipelines.cli.revisions import revisions
 from pipelines.cli.run import run
 from pipelines.cli.sample import sample
 from pipelines.cli.serve import serve
@@ -32,7 +34,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the operator can mend it, 2 usage, 3 rejections (--strict), 4 failure.",
 )
-for command in (run, status, kpi, findings, receipt, history, retry, sample, serve, version, config):
+for command in (
+    run,
+    status,
+    kpi,
+    findings,
+    receipt,
+    difference,
+    revisions,
+    history,
+    retry,
+    sample,
+    serve,
+    version,
+    config,
+):
     app.command()(command)
 for group in (waiver, explanation, appeal):
     app.add_typer(group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.cli.errors import OperatorError
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
 class ReleaseReader:
     """Questions to one release; rows come as dictionaries."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         """Take over an open, read-only connection."""
         self._connection = connection
-        self.name = name
-        """Folder of the release, `v3`."""
+        self.folder = folder
+        self.name = folder.name
+        """Folder's name of the release, `v3`."""
+
+    def holds(self, relation: str) -> bool:
+        """True if the release has a relation (`schema.table`); releases of older programs have fewer."""
+        schema, _, table = relation.partition(".")
+        found = self.rows(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+            [schema, table],
+        )
+        return bool(found)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, object]]:
         """All rows of a query.
@@ -42,17 +53,21 @@ class ReleaseReader:
 
 
 @contextmanager
-def open_release(settings: Settings | None = None) -> Iterator[ReleaseReader]:
-    """Open the release in force, whichever it is at this moment; a run that publishes meanwhile does not
-    disturb.
+def open_release(settings: Settings | None = None, name: str | None = None) -> Iterator[ReleaseReader]:
+    """Open a release by name, else the one in force, whichever it is at this moment; a run that publishes
+    meanwhile does not disturb.
 
     Raises:
-        OperatorError: nothing has been released yet.
+        OperatorError: there is no such release, or nothing has been released yet.
     """
     from pipelines.warehouse.connection import open_readonly
 
     settings = settings or load_settings()
-    folder = settings.current_release.resolve()
+    if name is not None and name not in release_names(settings):
+        raise OperatorError(
+            f"there is no release {name!r}; there are: {', '.join(release_names(settings)) or 'none'}"
+        )
+    folder = settings.releases_dir / name if name else settings.current_release.resolve()
     database = folder / "warehouse.duckdb"
     if not database.is_file():
         raise OperatorError(
@@ -61,9 +76,15 @@ def open_release(settings: Settings | None = None) -> Iterator[ReleaseReader]:
         )
     connection = open_readonly(database)
     try:
-        yield ReleaseReader(connection, folder.name)
+        yield ReleaseReader(connection, folder)
     finally:
         connection.close()
+
+
+def release_names(settings: Settings) -> list[str]:
+    """Releases there are, the newest first."""
+    found = [path.name for path in settings.releases_dir.glob("v*") if path.name[1:].isdigit()]
+    return sorted(found, key=lambda name: -int(name[1:]))
 
 
 class Conditions:

@@ -1,8 +1,8 @@
 """Settlement: from findings to states, for every submission that something new may touch.
 
 Belongs here: the order of judgement (structure that needs the calendar, cross-form rules, excuses, quarantine, state,
-versions, lateness, verdicts, obligations, events). The outcome is a function of what was received, never of the order
-in which it was read, so a killed or repeated run ends in the same tables.
+versions and their differences, lateness, verdicts, obligations, events). The outcome is a function of what was
+received, never of the order in which it was read, so a killed or repeated run ends in the same tables.
 Does not belong here: the rules themselves (`validation`), the chain of versions (`versions`), publication.
 """
 
@@ -16,6 +16,7 @@ import duckdb
 from pipelines.contracts.errors import CalendarRangeError
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
+from pipelines.filing.differences import record_differences
 from pipelines.filing.events import record_events
 from pipelines.filing.excuses import MACROS as EXCUSE_MACROS
 from pipelines.filing.excuses import STEERING_FORMS, apply_excuses, note_steered
@@ -120,6 +121,9 @@ def _withdraw_later(con: duckdb.DuckDBPyConnection) -> bool:
         DELETE FROM ledger.finding WHERE stage = 'settle' AND submission_no IN (SELECT submission_no FROM later);
         DELETE FROM ledger.verdict WHERE submission_no IN (SELECT submission_no FROM later);
         DELETE FROM ledger.standing WHERE submission_no IN (SELECT submission_no FROM later);
+        DELETE FROM ledger.difference WHERE submission_no IN (SELECT submission_no FROM later);
+        DELETE FROM ledger.changed_cell WHERE submission_no IN (SELECT submission_no FROM later);
+        DELETE FROM ledger.difference_total WHERE submission_no IN (SELECT submission_no FROM later);
         """
     )
     row = con.execute("SELECT count(*) FROM later").fetchone()
@@ -203,6 +207,7 @@ def _judge(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, registry: bo
     _quarantine(con)
     _stand(con, catalogue)
     choose_versions(con, catalogue)
+    record_differences(con, catalogue)
     count_nil_streaks(con)
     if not registry:
         compute_obligations(con)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import duckdb
 
 from pipelines.contracts.model import Catalogue, Form
+from pipelines.filing.differences import find_unchanged
 from pipelines.validation.references import collect_readable
 from pipelines.warehouse.schema import CARRIED_FROM, store_columns, undeleted
 
@@ -194,12 +195,12 @@ def choose_versions(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
     A later version is never known before an earlier one: its knowledge time is the latest signature up to it.
 
     Leaves `links` (every accepted submission: form, period, period_start, reporter_code, kind, file_rows, since, until,
-    replaced_by, left_as), `in_force` (the versions that count) and `accepted_before`.
+    replaced_by, left_as), and `in_force` (the versions that count).
     """
-    _lay_out(con, catalogue)
+    _lay_out(con)
     row = con.execute("SELECT coalesce(max(step), 0) FROM candidate").fetchone()
     for step in range(1, (row[0] if row else 0) + 1):
-        _take_step(con, step)
+        _take_step(con, catalogue, step)
     con.execute(
         """
         INSERT INTO ledger.finding
@@ -229,20 +230,19 @@ def choose_versions(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
         CREATE OR REPLACE TEMP TABLE in_force AS
         SELECT submission_no, form, period, period_start, reporter_code, kind, file_rows AS rows_read FROM links
         WHERE replaced_by IS NULL AND kind <> 'WITHDRAW';
-        CREATE OR REPLACE TEMP TABLE accepted_before AS SELECT submission_no FROM links;
         """
     )
 
 
-def _lay_out(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """`candidate`: what could be in force by itself, numbered within its chain, with a digest of its rows.
+def _lay_out(con: duckdb.DuckDBPyConnection) -> None:
+    """`candidate`: what could be in force by itself, numbered within its chain.
 
     Judged anew are always whole chains (`checked`), so nobody's place is left from an earlier settlement.
     """
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE candidate AS
-        SELECT c.*, b.submission_id AS previous_id, s.rows_read, NULL::VARCHAR AS content,
+        SELECT c.*, b.submission_id AS previous_id, s.rows_read,
             row_number() OVER (PARTITION BY c.form, c.period, c.reporter_code ORDER BY c.sequence_no, c.copy) AS step
         FROM chain AS c
         JOIN checked USING (submission_no)
@@ -251,35 +251,19 @@ def _lay_out(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
         WHERE s.state IN ('accepted', 'partly_accepted');
         CREATE OR REPLACE TEMP TABLE current_version (
             form VARCHAR, period VARCHAR, reporter_code VARCHAR, submission_no UINTEGER, submission_id VARCHAR,
-            kind VARCHAR, content VARCHAR);
+            kind VARCHAR);
         CREATE OR REPLACE TEMP TABLE stepped (
             submission_no UINTEGER, named VARCHAR, needed VARCHAR, detail VARCHAR);
         """
     )
-    followed = con.execute("SELECT DISTINCT form FROM candidate WHERE step > 1 ORDER BY 1").fetchall()
-    for form in (catalogue.forms[code] for (code,) in followed):
-        own = ", ".join(f"r.{c.name}" for c in form.columns if c.name not in ("record_action", "updated_at"))
-        con.execute(
-            f"""
-            UPDATE candidate AS c SET content = d.content
-            FROM (
-                SELECT w.submission_no, concat(count(r.row_no), '/',
-                    sum(CASE WHEN r.row_no IS NOT NULL THEN hash({own})::HUGEINT END)) AS content
-                FROM candidate AS w
-                LEFT JOIN store.{form.table} AS r ON r.submission_no = w.submission_no AND {undeleted("r")}
-                WHERE w.form = '{form.code}' AND (w.form, w.period, w.reporter_code) IN (
-                    SELECT (form, period, reporter_code) FROM candidate WHERE step > 1)
-                GROUP BY ALL) AS d
-            WHERE d.submission_no = c.submission_no"""
-        )
 
 
-def _take_step(con: duckdb.DuckDBPyConnection, step: int) -> None:
+def _take_step(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, step: int) -> None:
     """Try the candidates of one place in every chain against the version in force there."""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE trial AS
-        SELECT c.*, v.submission_id AS current_id,
+        SELECT c.*, v.submission_id AS current_id, v.submission_no AS current_no,
             CASE WHEN NOT c.follows THEN NULL
                 WHEN c.kind IN ('CORRECTION', 'WITHDRAW') AND (v.submission_id IS NULL OR v.kind = 'WITHDRAW')
                     THEN '没有可更正或撤回的生效版本'
@@ -287,17 +271,25 @@ def _take_step(con: duckdb.DuckDBPyConnection, step: int) -> None:
                     THEN '更正和撤回须针对现行有效的报送'
                 WHEN c.supersedes IS DISTINCT FROM c.previous_id AND c.supersedes IS DISTINCT FROM v.submission_id
                     THEN '被替代报送编号既不是上一序号的报送,也不是现行有效的报送'
-                WHEN c.kind <> 'WITHDRAW' AND v.kind <> 'WITHDRAW' AND c.content = v.content
-                    THEN '与现行有效的报送逐行相同,没有任何变更'
-            END AS detail
+            END AS detail, c.kind <> 'WITHDRAW' AND v.kind <> 'WITHDRAW' AS replaces_rows
         FROM candidate AS c LEFT JOIN current_version AS v ON {_SAME_CHAIN.format("v", "c")}
         WHERE c.step = {step};
+        CREATE OR REPLACE TEMP TABLE compared AS
+        SELECT submission_no, current_no AS against_no, form, false AS in_effect
+        FROM trial WHERE follows AND detail IS NULL AND replaces_rows;
+        """
+    )
+    find_unchanged(con, catalogue)
+    con.execute(
+        """
+        UPDATE trial SET detail = '与现行有效的报送逐行相同,没有任何变更'
+        WHERE submission_no IN (SELECT submission_no FROM unchanged);
         INSERT INTO stepped
         SELECT submission_no, supersedes, coalesce(current_id, previous_id), detail FROM trial;
         DELETE FROM current_version WHERE (form, period, reporter_code) IN (
             SELECT (form, period, reporter_code) FROM trial WHERE detail IS NULL);
         INSERT INTO current_version
-        SELECT form, period, reporter_code, submission_no, submission_id, kind, content FROM trial WHERE detail IS NULL;
+        SELECT form, period, reporter_code, submission_no, submission_id, kind FROM trial WHERE detail IS NULL;
         """
     )
 

@@ -36,7 +36,7 @@ from pipelines.orchestration.summaries import (
     RuleTally,
     SettleSummary,
 )
-from pipelines.publication.release import fingerprint
+from pipelines.publication.release import MadeOf, fingerprint
 from pipelines.publication.release import publish as publish_release
 from pipelines.settings import Settings
 from pipelines.validation.batch import batches, close_failures, load_batch, unread
@@ -146,15 +146,24 @@ def retry(settings: Settings, submission_ids: Sequence[str]) -> int:
 
 
 def publish(settings: Settings) -> ReleaseSummary:
-    """Freeze a release if anything differs from the one in force."""
+    """Freeze a release if anything differs from the one in force.
+
+    Raises `RevisionReportError` when a figure changed and nothing explains it.
+    """
     catalogue = load_catalogue()
+    made_of = MadeOf(
+        definition=_definition(settings),
+        program=_program(),
+        code_version=code_version(),
+        ruleset_version=catalogue.ruleset_version,
+    )
     with _warehouse(settings, catalogue) as con:
         release = publish_release(
             con,
+            catalogue,
             settings.releases_dir,
-            print_=fingerprint(con, _definition(settings.project_dir)),
-            code_version=code_version(),
-            ruleset_version=catalogue.ruleset_version,
+            print_=fingerprint(con, made_of.definition),
+            made_of=made_of,
         )
     return ReleaseSummary(
         release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
@@ -241,12 +250,22 @@ def _settle_summary(con: duckdb.DuckDBPyConnection) -> SettleSummary:
     )
 
 
-def _definition(project_dir: Path) -> str:
-    """Hash of what defines the figures: models, seeds, contracts and committed inputs."""
-    digest = hashlib.sha256(code_version().encode())
+def _definition(settings: Settings) -> str:
+    """Hash of what defines the figures: models, seeds, contracts, committed inputs, the count taken as a small base."""
+    project_dir = settings.project_dir
+    digest = hashlib.sha256(f"{code_version()}|{settings.small_base}".encode())
     for folder in ("dbt_project", "expectations", "data"):
         for path in sorted((project_dir / folder).rglob("*")):
             parts = path.relative_to(project_dir).parts
             if path.is_file() and not {"target", "logs", "dbt_packages"} & set(parts):
                 digest.update("/".join(parts).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _program() -> str:
+    """Hash of the program's source: another program may judge or count differently under the same version."""
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

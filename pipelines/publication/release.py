@@ -2,6 +2,7 @@
 
 Belongs here: the content of a release and the order of its acts. A release of the same inputs has the same Parquet
 bytes; a killed publication is completed by the next run. A version folder is never reused: readers hold it open.
+A release that cannot say what it changes against the one before it is not made (`revisions`).
 Does not belong here: KPI arithmetic, states of filings.
 """
 
@@ -17,11 +18,19 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.contracts.model import Catalogue
+from pipelines.publication.revision_report import build_report, write_report
+from pipelines.publication.revisions import NEW, OLD, find_revisions, write_tables
 from pipelines.warehouse.connection import STORAGE_VERSION, transaction
 
 #: Public relations and the order of their rows; the interface BI tools rely on.
 PUBLIC_TABLES: dict[str, str] = {
     "filing.submissions": "submission_id",
+    "filing.submissions_current": "submission_id",
+    "filing.submissions_history": "submission_id",
+    "filing.differences": "submission_id",
+    "filing.difference_totals": "submission_id, column_name",
+    "filing.changed_cells": "submission_id, change, row_no NULLS LAST, old_row_no NULLS LAST, column_name NULLS FIRST",
     "filing.findings": "submission_id, rule_code, row_no NULLS FIRST, column_name NULLS FIRST, value NULLS FIRST",
     "filing.obligations": "form, period, reporter_code",
     "filing.verdicts": "submission_id, rule_code",
@@ -88,12 +97,32 @@ def is_current(releases: Path, print_: str) -> Release | None:
     return release
 
 
+@dataclass(frozen=True, slots=True)
+class MadeOf:
+    """What defines a release's figures beside the filings: the parts a revision report compares.
+
+    Attributes:
+        definition: hash of models, catalogue, contracts, committed inputs and settings that change figures.
+        program: hash of the program's source.
+        code_version: version of the installed program.
+        ruleset_version: version of the contracts.
+    """
+
+    definition: str
+    program: str
+    code_version: str
+    ruleset_version: str
+
+
 def publish(
-    con: duckdb.DuckDBPyConnection, releases: Path, *, print_: str, code_version: str, ruleset_version: str
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, releases: Path, *, print_: str, made_of: MadeOf
 ) -> Release:
     """Freeze the build database's public relations as the next release and make it current.
 
     Nothing is published twice: when a finished folder already states `print_`, only the switch is completed.
+
+    Raises:
+        RevisionReportError: a cell differs from the release before and nothing explains it; nothing is published.
     """
     releases.mkdir(parents=True, exist_ok=True)
     for stale in releases.glob(".building-*"):
@@ -108,7 +137,7 @@ def publish(
     number = finished[-1][0] + 1 if finished else 1
     building = releases / f".building-{number}"
     building.mkdir()
-    _write(con, building, number, print_, code_version, ruleset_version)
+    _write(con, catalogue, building, number, finished[-1][1] if finished else None, print_, made_of)
     path = releases / f"v{number}"
     os.replace(building, path)  # noqa: PTH105 - the folder appears whole or not at all
     _sync_folder(releases)
@@ -123,7 +152,13 @@ def _finished(releases: Path) -> list[tuple[int, Path]]:
 
 
 def _write(
-    con: duckdb.DuckDBPyConnection, folder: Path, number: int, print_: str, code_version: str, ruleset: str
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    folder: Path,
+    number: int,
+    previous: Path | None,
+    print_: str,
+    made_of: MadeOf,
 ) -> None:
     database = folder / "warehouse.duckdb"
     kpi_tables = [
@@ -133,35 +168,36 @@ def _write(
             "UNION SELECT view_name FROM duckdb_views() WHERE schema_name = 'kpi' AND NOT internal ORDER BY 1"
         ).fetchall()
     ]
-    con.execute(f"ATTACH '{_quoted(database)}' AS release_out (STORAGE_VERSION '{STORAGE_VERSION}')")
+    con.execute(f"ATTACH '{_quoted(database)}' AS {NEW} (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         con.execute("SET threads = 1")  # one writer thread: the same rows give the same Parquet bytes
         for schema in sorted({"kpi", "release", *(name.split(".")[0] for name in PUBLIC_TABLES)}):
-            con.execute(f"CREATE SCHEMA release_out.{schema}")
+            con.execute(f"CREATE SCHEMA {NEW}.{schema}")
         parquet = folder / "parquet"
         parquet.mkdir()
         for table in kpi_tables:
             columns = _columns(con, "kpi", table)
             extra = f", 'v{number}' AS release_id" if table == "kpi_values" else ""
             con.execute(
-                f"CREATE TABLE release_out.kpi.{table} AS SELECT {', '.join(columns)}{extra} "
+                f"CREATE TABLE {NEW}.kpi.{table} AS SELECT {', '.join(columns)}{extra} "
                 f"FROM kpi.{table} ORDER BY ALL"
             )
             con.execute(
-                f"COPY (SELECT * FROM release_out.kpi.{table} ORDER BY ALL) "
+                f"COPY (SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL) "
                 f"TO '{_quoted(parquet / (table + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
             )
         for name, order in PUBLIC_TABLES.items():
             schema, table = name.split(".")
             columns = _columns(con, schema, table)
             con.execute(
-                f"CREATE TABLE release_out.{name} AS SELECT {', '.join(columns)} FROM {name} ORDER BY {order}"
+                f"CREATE TABLE {NEW}.{name} AS SELECT {', '.join(columns)} FROM {name} ORDER BY {order}"
             )
         con.execute(
-            """
-            CREATE TABLE release_out.release.release AS
+            f"""
+            CREATE TABLE {NEW}.release.release AS
             SELECT ? AS release_id, ?::INTEGER AS release_no, ?::TIMESTAMP AS created_at,
                 (SELECT as_of FROM reference.run) AS as_of, ? AS fingerprint, ? AS code_version, ? AS ruleset_version,
+                ? AS definition, ? AS program,
                 (SELECT count(*) FROM ledger.standing) AS submissions,
                 (SELECT count(*) FROM ledger.standing WHERE sys_from IS NOT NULL AND sys_to IS NULL) AS in_force,
                 (SELECT count(*) FROM ledger.obligation) AS obligations,
@@ -172,18 +208,37 @@ def _write(
                 number,
                 datetime.now(tz=UTC).replace(tzinfo=None, microsecond=0),
                 print_,
-                code_version,
-                ruleset,
+                made_of.code_version,
+                made_of.ruleset_version,
+                made_of.definition,
+                made_of.program,
             ],
         )
+        _revise(con, catalogue, folder, previous)
     finally:
         con.execute("RESET threads")
-        con.execute("DETACH release_out")
+        con.execute(f"DETACH {NEW}")
     (folder / "FINGERPRINT").write_text(print_ + "\n")
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             _sync(path)
             path.chmod(0o444)
+
+
+def _revise(
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, folder: Path, previous: Path | None
+) -> None:
+    """Add to the release being written what it changes against the one before it, and why."""
+    if previous:
+        con.execute(f"ATTACH '{_quoted(previous / 'warehouse.duckdb')}' AS {OLD} (READ_ONLY)")
+    try:
+        compared = previous is not None
+        find_revisions(con, catalogue, compared=compared)
+        files = write_tables(con, folder)
+        write_report(con, folder, build_report(con, folder, files, compared=compared))
+    finally:
+        if previous:
+            con.execute(f"DETACH {OLD}")
 
 
 def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
@@ -204,6 +259,7 @@ def _remember(con: duckdb.DuckDBPyConnection, number: int, path: Path) -> None:
             f"FROM read_parquet('{_quoted(path / 'parquet' / 'kpi_values.parquet')}')",
             [number],
         )
+        con.execute("INSERT INTO published.releases SELECT ?, as_of FROM reference.run", [number])
 
 
 def _switch(releases: Path, path: Path) -> bool:

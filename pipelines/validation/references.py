@@ -429,31 +429,17 @@ def _volume(con: duckdb.DuckDBPyConnection, form: Form) -> None:
 
 
 def _restates(con: duckdb.DuckDBPyConnection, form: Form) -> None:
-    """A resubmission whose rows differ from the accepted filing it replaces."""
-    own = ", ".join(column.name for column in form.columns if column.name != "updated_at")
+    """A resubmission whose records differ from those of the accepted version that it names as superseded.
+
+    The comparison is the settlement's: counted in `ledger.difference`, listed in `ledger.changed_cell`.
+    """
     con.execute(
         f"""
         INSERT INTO ledger.finding
-        WITH pairs AS (
-            SELECT s.submission_no, p.submission_no AS replaced_no, p.submission_id
-            FROM submissions_{form.table} AS s
-            JOIN ledger.parcel AS p ON p.submission_id = s.supersedes
-            JOIN accepted_before AS a ON a.submission_no = p.submission_no),
-        changed AS (
-            SELECT submission_no FROM (
-                (SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
-                    ON r.submission_no = p.submission_no
-                 EXCEPT ALL
-                 SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
-                    ON r.submission_no = p.replaced_no)
-                UNION ALL
-                (SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
-                    ON r.submission_no = p.replaced_no
-                 EXCEPT ALL
-                 SELECT p.submission_no, {own} FROM pairs AS p JOIN store.{form.table} AS r
-                    ON r.submission_no = p.submission_no)))
-        SELECT submission_no, 'GEN-P03', 'settle', NULL, NULL, count(c.submission_no)::VARCHAR,
-            any_value(p.submission_id), NULL
-        FROM pairs AS p JOIN changed AS c USING (submission_no)
-        GROUP BY submission_no"""
+        SELECT s.submission_no, 'GEN-P03', 'settle', NULL, NULL,
+            (d.rows_added + d.rows_removed + d.rows_changed)::VARCHAR, p.submission_id, NULL
+        FROM submissions_{form.table} AS s
+        JOIN ledger.difference AS d USING (submission_no)
+        JOIN ledger.parcel AS p ON p.submission_no = d.against_no AND p.submission_id = s.supersedes
+        WHERE d.rows_added + d.rows_removed + d.rows_changed > 0"""
     )

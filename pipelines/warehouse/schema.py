@@ -8,10 +8,10 @@ Schemas
     store      `store.<form>`: every typed row of every readable submission, one table a form
     quarantine `quarantine.<form>`: the filed text of rows that an E finding keeps out
     filed      `filed.<form>`: views of accepted rows, with submission and knowledge time (sys_from, sys_to)
-    filing     public views: submissions, findings, obligations, verdicts
+    filing     public views: submissions, findings, obligations, verdicts, differences
     registry   institutions in force, and who rolls up to whom
     reference  rules, code lists, forms, working days, the run's as-of moment
-    published  KPI values of earlier releases (base of growth "as published")
+    published  earlier releases and their KPI values (base of growth "as published")
 """
 
 from __future__ import annotations
@@ -103,6 +103,17 @@ CREATE TABLE IF NOT EXISTS ledger.obligation (
     reporter_code VARCHAR NOT NULL, due_date DATE NOT NULL, status VARCHAR NOT NULL, submission_id VARCHAR,
     filed_at TIMESTAMP, days_late INTEGER);
 
+-- What each resubmission changes against the version it replaces (refused: would have replaced), down to the cell.
+CREATE TABLE IF NOT EXISTS ledger.difference (
+    submission_no UINTEGER NOT NULL, against_no UINTEGER NOT NULL, rows_added BIGINT NOT NULL,
+    rows_removed BIGINT NOT NULL, rows_changed BIGINT NOT NULL, rows_unchanged BIGINT NOT NULL,
+    rows_without_key BIGINT NOT NULL, rows_repeating_key BIGINT NOT NULL, in_effect BOOLEAN NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.changed_cell (
+    submission_no UINTEGER NOT NULL, change VARCHAR NOT NULL, record_key VARCHAR, row_no UINTEGER, old_row_no UINTEGER,
+    column_name VARCHAR, old_value VARCHAR, new_value VARCHAR);
+CREATE TABLE IF NOT EXISTS ledger.difference_total (
+    submission_no UINTEGER NOT NULL, column_name VARCHAR NOT NULL, old_total DECIMAL(38, 6), new_total DECIMAL(38, 6));
+
 CREATE TABLE IF NOT EXISTS reference.working_days (
     day DATE PRIMARY KEY, is_working_day BOOLEAN NOT NULL, working_day_no INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS reference.prepared (stamp VARCHAR NOT NULL);
@@ -122,7 +133,10 @@ CREATE TABLE IF NOT EXISTS reference.code_lists (
 CREATE TABLE IF NOT EXISTS reference.forms (
     form VARCHAR PRIMARY KEY, version VARCHAR NOT NULL, title_zh VARCHAR, title_en VARCHAR, frequency VARCHAR,
     deadline_days INTEGER, side VARCHAR, reject_above DECIMAL(9, 6), quarantine_rows BOOLEAN);
+CREATE TABLE IF NOT EXISTS reference.columns (
+    form VARCHAR NOT NULL, column_name VARCHAR NOT NULL, title_zh VARCHAR NOT NULL, PRIMARY KEY (form, column_name));
 CREATE TABLE IF NOT EXISTS reference.obliged_classes (form VARCHAR NOT NULL, insurer_class VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS published.releases (release_no INTEGER NOT NULL, as_of TIMESTAMP);
 CREATE TABLE IF NOT EXISTS published.kpi_values (
     release_no INTEGER NOT NULL, kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
     peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38, 6),
@@ -184,6 +198,20 @@ FROM ledger.carried_row AS c
 JOIN ledger.parcel AS p USING (submission_no)
 JOIN ledger.parcel AS o ON o.submission_no = c.origin_no;
 
+-- One row per report received: the version in force. Every version, with the one it replaced and the one after it.
+CREATE OR REPLACE VIEW filing.submissions_current AS
+SELECT * FROM filing.submissions WHERE in_force;
+
+CREATE OR REPLACE VIEW filing.submissions_history AS
+SELECT
+    s.*, row_number() OVER (report ORDER BY s.sequence_no, s.submission_id) AS version_no,
+    count(*) OVER report AS versions,
+    o.submission_id AS replaced_submission_id, d.rows_added, d.rows_removed, d.rows_changed, d.rows_unchanged
+FROM filing.submissions AS s
+LEFT JOIN ledger.difference AS d ON d.submission_no = s.submission_no AND d.in_effect
+LEFT JOIN ledger.parcel AS o ON o.submission_no = d.against_no
+WINDOW report AS (PARTITION BY s.form, s.period, s.reporter_code);
+
 CREATE OR REPLACE VIEW ledger.standing_finding AS
 SELECT f.*
 FROM ledger.finding AS f
@@ -221,6 +249,35 @@ CREATE OR REPLACE VIEW filing.verdicts AS
 SELECT p.submission_id, p.form, p.period, p.reporter_code, v.rule_code, v.verdict, v.reason, v.findings
 FROM ledger.verdict AS v
 JOIN ledger.parcel AS p USING (submission_no);
+
+CREATE OR REPLACE VIEW filing.differences AS
+SELECT
+    p.submission_id, o.submission_id AS against_submission_id, p.form, p.period, p.reporter_code, d.rows_added,
+    d.rows_removed, d.rows_changed, d.rows_unchanged, d.rows_without_key, d.rows_repeating_key, d.in_effect
+FROM ledger.difference AS d
+JOIN ledger.parcel AS p USING (submission_no)
+JOIN ledger.parcel AS o ON o.submission_no = d.against_no;
+
+-- Rows are named by their place in the file they were filed in, which for a carried row is an earlier one.
+CREATE OR REPLACE VIEW filing.changed_cells AS
+SELECT
+    p.submission_id, c.change, c.record_key, coalesce(n.origin_row_no, c.row_no) AS row_no,
+    coalesce(o.origin_row_no, c.old_row_no) AS old_row_no, f.submission_id AS old_filed_in, c.column_name,
+    l.title_zh AS header, c.old_value, c.new_value
+FROM ledger.changed_cell AS c
+JOIN ledger.parcel AS p USING (submission_no)
+JOIN ledger.difference AS d USING (submission_no)
+LEFT JOIN ledger.carried_row AS n ON n.submission_no = c.submission_no AND n.row_no = c.row_no
+LEFT JOIN ledger.carried_row AS o ON o.submission_no = d.against_no AND o.row_no = c.old_row_no
+LEFT JOIN ledger.parcel AS f
+    ON f.submission_no = coalesce(o.origin_no, d.against_no) AND c.old_row_no IS NOT NULL
+LEFT JOIN reference.columns AS l ON l.form = p.form AND l.column_name = c.column_name;
+
+CREATE OR REPLACE VIEW filing.difference_totals AS
+SELECT p.submission_id, t.column_name, l.title_zh AS header, t.old_total, t.new_total
+FROM ledger.difference_total AS t
+JOIN ledger.parcel AS p USING (submission_no)
+LEFT JOIN reference.columns AS l ON l.form = p.form AND l.column_name = t.column_name;
 
 CREATE OR REPLACE VIEW filing.obligations AS
 SELECT form, period, reporter_code, due_date, status, submission_id, filed_at, days_late FROM ledger.obligation;
@@ -369,12 +426,16 @@ def _fill_reference(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
     classes: list[tuple[object, ...]] = [
         (f.code, insurer_class) for f in catalogue.forms.values() for insurer_class in f.obliged_classes
     ]
+    columns: list[tuple[object, ...]] = [
+        (f.code, column.name, column.title_zh) for f in catalogue.forms.values() for column in f.columns
+    ]
     supervisor: list[tuple[object, ...]] = [(catalogue.supervisor_code,)]
     filled = {
         "supervisor": supervisor,
         "rules": rules,
         "code_lists": lists,
         "forms": forms,
+        "columns": columns,
         "obliged_classes": classes,
     }
     for table, rows in filled.items():

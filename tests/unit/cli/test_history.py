@@ -9,10 +9,9 @@ import pytest
 from click.testing import Result
 
 from pipelines.cli.errors import ExitCode
-from pipelines.publication.release import fingerprint, publish
 from pipelines.settings import Settings
-from pipelines.warehouse.connection import open_warehouse
 from tests.support.desk import BRANCH, REPORTER, Desk, row
+from tests.support.publishing import publish_figures
 
 Xiaobao = Callable[..., Result]
 
@@ -27,19 +26,7 @@ def desk(run_settings: Settings) -> Desk:
     desk.file("F05", [row("F05", 1, **fixed, record_action="D")], sequence=2, kind="CORRECTION")
     desk.file("F05", [row("F05", 2, **fixed)], sequence=3)
     desk.run()
-    con = open_warehouse(desk.settings.build_database)
-    try:
-        con.execute("CREATE SCHEMA kpi; CREATE TABLE kpi.kpi_values AS SELECT * FROM published.kpi_values")
-        con.execute("ALTER TABLE kpi.kpi_values DROP release_no")
-        publish(
-            con,
-            desk.settings.releases_dir,
-            print_=fingerprint(con, "d"),
-            code_version="1",
-            ruleset_version="r",
-        )
-    finally:
-        con.close()
+    publish_figures(desk.settings, "SELECT * EXCLUDE (release_no) FROM published.kpi_values")
     return desk
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.publication.release import Release, fingerprint, publish
+from pipelines.publication.release import Release
 from pipelines.settings import Settings
-from pipelines.warehouse.connection import open_warehouse
 from tests.support.desk import Desk, row
+from tests.support.publishing import publish_figures
 
 KPI_VALUES = """
-CREATE OR REPLACE TABLE kpi.kpi_values AS
 SELECT 'CMP-01' AS kpi_id, 'month' AS period_type, '2024-03' AS period, 'bureau' AS grain, NULL::VARCHAR AS org_code,
-    NULL::VARCHAR AS peer_group, NULL::VARCHAR AS insurer_type, 'total' AS dimension, 'total' AS dimension_value,
+    NULL::VARCHAR AS peer_group, NULL::VARCHAR AS insurer_type, 'line_code' AS dimension,
+    (i - {first})::VARCHAR AS dimension_value,
     i::DECIMAL(38, 6) AS numerator, NULL::DECIMAL(38, 6) AS denominator, i::DECIMAL(18, 2) AS value, '件' AS unit,
     NULL::DECIMAL(38, 6) AS base_value, NULL::VARCHAR AS base_period, 'current' AS basis, 'OK' AS status,
     NULL::INTEGER AS rank, 1::INTEGER AS n_institutions
@@ -37,19 +37,7 @@ def release(desk: Desk) -> Callable[..., Release]:
     """Publish with KPI values starting at `first`; `definition` stands for everything else a release is made of."""
 
     def make(first: int = 0, definition: str = "d") -> Release:
-        con = open_warehouse(desk.settings.build_database)
-        try:
-            con.execute("CREATE SCHEMA IF NOT EXISTS kpi")
-            con.execute(KPI_VALUES.format(first=first))
-            return publish(
-                con,
-                releases_dir(desk),
-                print_=fingerprint(con, definition),
-                code_version="1",
-                ruleset_version="r",
-            )
-        finally:
-            con.close()
+        return publish_figures(desk.settings, KPI_VALUES.format(first=first), definition)
 
     return make
 

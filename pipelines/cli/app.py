@@ -19,6 +19,7 @@ from pipelines.cli.sample import sample
 from pipelines.cli.serve import serve
 from pipelines.cli.status import status
 from pipelines.cli.system import config, version
+from pipelines.cli.template import template
 
 app = typer.Typer(
     name="xiaobao",
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the operator can mend it, 2 usage, 3 rejections (--strict), 4 failure.",
 )
-for command in (run, status, kpi, findings, receipt, history, retry, sample, serve, version, config):
+for command in (run, status, kpi, findings, receipt, history, retry, template, sample, serve, version, config):
     app.command()(command)
 
 

@@ -408,6 +408,7 @@ class _FormReader:
             expected=self._sql(terms.get("expected")),
             query=self._sql(terms.get("query")),
             needs=tuple(terms.get("needs") or ()),
+            looks_back=bool(facts.get("looksBack", False)),
             sides=tuple(self._one_of("sides", side, _SIDES) for side in facts.get("sides") or _SIDES),
             effective_from=_as_date(facts.get("effectiveFrom")) or date.min,
             effective_to=_as_date(facts.get("effectiveTo")),

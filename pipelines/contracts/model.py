@@ -128,6 +128,8 @@ class Rule:
             finding; relations are written ``{self}``, ``{self.all}``, ``{submissions}``, ``{F02}``,
             ``{F02.counterpart}``, ``{rollup}``, ``{working_days}``.
         needs: forms whose counterpart must exist, else the verdict is not_run for that submission.
+        looks_back: a finding says that something stands neither in the period's files nor in any earlier
+            filing; who does not have all earlier filings (the filer's own check) cannot be sure of it.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
         effective_to: last day of the periods it applies to, None while it is in force.
@@ -151,6 +153,7 @@ class Rule:
     expected: str | None = None
     query: str | None = None
     needs: tuple[str, ...] = ()
+    looks_back: bool = False
     sides: tuple[Side, ...] = ("insurer", "supervisor", "official")
     effective_from: date = date.min
     effective_to: date | None = None

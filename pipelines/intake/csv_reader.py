@@ -42,7 +42,7 @@ def read_csv(form: Form, data: bytes, declared_encoding: str | None) -> Grid:
 
 
 def _read_body(form: Form, grid: Grid, decoded: Decoded) -> None:
-    top = _first_records(decoded.data)
+    top = first_records(decoded.data)
     index = locate_header(form, [cells for cells, _ in top])
     if index is None:
         shown = " | ".join(cell for cell in top[0][0][:8]) if top else ""
@@ -156,7 +156,7 @@ def _parse(body: bytes, names: list[str]) -> _Parsed | Fault:
     return _Parsed(table, misshapen, blank)
 
 
-def _first_records(data: bytes) -> list[tuple[list[str], int]]:
+def first_records(data: bytes) -> list[tuple[list[str], int]]:
     """The first records with the byte offset just behind each, so that the body can be parsed from there."""
     records: list[tuple[list[str], int]] = []
     lines = io.BytesIO(data)

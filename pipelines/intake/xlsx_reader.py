@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 import pyarrow as pa
 
@@ -220,6 +221,17 @@ def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -
         grid.faults.append(refused.fault)
         grid.table = None
     return grid
+
+
+def first_data_rows(data: bytes, limits: XlsxLimits) -> list[list[str | None]] | Fault:
+    """The first rows of the data sheet, in which a header may stand; or why the workbook cannot be read."""
+    try:
+        for index, (name, rows) in enumerate(sheet_rows(data, limits)):
+            if index or not is_cover(name):
+                return [row.cells for row in islice(rows, MAX_PREAMBLE_LINES + 1)]
+    except WorkbookRefusedError as refused:
+        return refused.fault
+    return []
 
 
 def _read_sheet(form: Form, grid: Grid, rows: Iterator[Row]) -> None:

@@ -34,6 +34,7 @@ from pipelines.contracts.model import Catalogue, Form, Rule
 from pipelines.contracts.periods import Period, filing_deadline
 from pipelines.contracts.predicates import macro_sql
 from pipelines.contracts.working_days import load_working_days
+from pipelines.filing.events import prepare_events
 from pipelines.filing.receipts import receipts
 from pipelines.filing.registry import NoRegistryError, prepare_registry
 from pipelines.filing.settlement import REGISTRY_FORM, settle
@@ -67,6 +68,9 @@ _PERIODS_NEEDED = {"GEN-P01": 1, "GEN-P02": 3}
 _NOBODY = "0" * 14
 _SINCE = "1990-01-01"
 
+#: Nothing is kept, so nothing is ever tried again under another version.
+_PROGRAM = "self-check"
+
 #: Why a rule did not run, Chinese and English.
 CAUSES = {
     "envelope": ("没有信封", "there is no envelope"),
@@ -82,6 +86,10 @@ CAUSES = {
     ),
     "refused": ("文件未能读取,各行没有检查", "the file was refused, its rows were not looked at"),
 }
+
+
+class CheckFailedError(RuntimeError):
+    """Our own program failed on a file; nothing is said about the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +295,7 @@ class _Desk:
                    if name in moved or name in standing_in}  # fmt: skip
         with _memory(self.bounds) as (con, folder):
             prepare(con, self.catalogue, self.calendar)
+            prepare_events(con)
             prepare_registry(con)
             for statement in macro_sql("reference.working_days"):
                 con.execute(statement)
@@ -306,7 +315,7 @@ class _Desk:
             max_file_bytes=self.bounds.file_bytes,
         )
         for form in self.catalogue.forms.values():
-            for batch in batches(unread(con, form, None), _BATCH_BYTES):
+            for batch in batches(unread(con, form, None, _PROGRAM), _BATCH_BYTES):
                 load_batch(
                     con,
                     self.catalogue,
@@ -315,8 +324,15 @@ class _Desk:
                     InPlace(),
                     self.bounds.workbook,
                     threads=self.bounds.threads,
+                    program_version=_PROGRAM,
                     prove=False,
                 )
+        failure = con.execute(
+            "SELECT p.source_name, f.error FROM ledger.failure AS f JOIN ledger.parcel AS p USING (submission_no) "
+            "WHERE f.is_open LIMIT 1"
+        ).fetchone()
+        if failure is not None:
+            raise CheckFailedError(f"reading {failure[0]} failed inside this program: {failure[1]}")
 
     def _settle(self, con: duckdb.DuckDBPyConnection, folder: Path) -> bool:
         """Judge; True if the institution master had to be assumed because none is in force among the files."""

@@ -68,6 +68,11 @@ _PERIODS_NEEDED = {"GEN-P01": 1, "GEN-P02": 3}
 _NOBODY = "0" * 14
 _SINCE = "1990-01-01"
 
+#: Fields of a finding, as receipts have them.
+_FINDING = (
+    "rule_code", "severity", "sheet", "cell", "row_no", "column_name", "header", "value", "expected",
+    "message_zh", "message_en", "fix_zh", "fix_en",
+)  # fmt: skip
 #: Nothing is kept, so nothing is ever tried again under another version.
 _PROGRAM = "self-check"
 
@@ -174,17 +179,22 @@ def self_check(
     """
     desk = _Desk(catalogue, bounds, told, now, calendar)
     envelopes = {file.name: declared(file, bounds.workbook, bounds.file_bytes) for file in files}
-    standing_in = desk.stand_ins([file for file in files if envelopes[file.name] is None], envelopes)
+    bare = [file for file in files if envelopes[file.name] is None]
+    standing_in, unreadable = desk.stand_ins(bare, envelopes)
     _refuse_twins(standing_in, envelopes)
     known = {name: envelope for name, envelope in envelopes.items() if envelope is not None} | standing_in
     first = desk.judge(files, known, standing_in)
     refused = [file for file in files if envelopes[file.name] is not None and first[file.name].is_refused]
     second: dict[str, _Outcome] = {}
     if refused:
-        in_order = desk.stand_ins(refused, envelopes, lenient=True)
+        in_order, _ = desk.stand_ins(refused, envelopes, lenient=True)
         if in_order:
             second = desk.judge(files, known | in_order, standing_in | in_order)
-    return [_report(file, envelopes[file.name], first[file.name], second.get(file.name)) for file in files]
+    reports = [_report(file, envelopes[file.name], first[file.name], second.get(file.name)) for file in files]
+    for report in reports:
+        if report.file in unreadable:
+            report.beyond.append(_worded(catalogue, unreadable[report.file]))
+    return reports
 
 
 @dataclass(slots=True)
@@ -221,6 +231,26 @@ def _report(file: Handed, envelope: Envelope | None, first: _Outcome, second: _O
     return report
 
 
+def _worded(catalogue: Catalogue, fault: Fault) -> dict[str, Any]:
+    """A fault of a file that no run could read, worded as the view of findings words it."""
+    rule = next(rule for rule in catalogue.common_rules if rule.code == fault.rule_code)
+
+    def said(template: str, shown: str | None) -> str:
+        return template.replace("{value}", shown or "").replace("{expected}", fault.expected or "-")
+
+    return dict.fromkeys(_FINDING) | {
+        "rule_code": rule.code,
+        "severity": rule.severity,
+        "row_no": fault.row_no,
+        "value": fault.value,
+        "expected": fault.expected,
+        "message_zh": said(rule.message_zh, fault.detail),
+        "message_en": said(rule.message_en, fault.value or fault.detail),
+        "fix_zh": said(rule.fix_zh, fault.detail),
+        "fix_en": said(rule.fix_en, fault.value or fault.detail),
+    }
+
+
 def _place(finding: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(finding[key] for key in ("rule_code", "row_no", "column_name", "value", "expected"))
 
@@ -252,9 +282,10 @@ class _Desk:
 
     def stand_ins(
         self, files: Iterable[Handed], envelopes: Mapping[str, Envelope | None], *, lenient: bool = False
-    ) -> dict[str, Envelope]:
-        """Envelopes in order, for files that can be read at all; `lenient` leaves out what is not recognised."""
+    ) -> tuple[dict[str, Envelope], dict[str, Fault]]:
+        """Envelopes in order, and why a file cannot be read at all; `lenient` leaves out what is not recognised."""
         found: dict[str, Envelope] = {}
+        faults: dict[str, Fault] = {}
         for file in files:
             if file.path.stat().st_size > self.bounds.file_bytes:
                 continue
@@ -266,9 +297,11 @@ class _Desk:
                 if lenient:
                     continue
                 raise
-            if not isinstance(envelope, Fault):
+            if isinstance(envelope, Fault):
+                faults[file.name] = envelope
+            else:
                 found[file.name] = envelope
-        return found
+        return found, faults
 
     def judge(
         self, files: Sequence[Handed], known: Mapping[str, Envelope], standing_in: Mapping[str, Envelope]
@@ -299,12 +332,12 @@ class _Desk:
             prepare_registry(con)
             for statement in macro_sql("reference.working_days"):
                 con.execute(statement)
-            self._receive(con, HandedSource(files, written))
+            self._receive(con, HandedSource(files, written), self.bounds.file_bytes)
             assumed = self._settle(con, folder)
             run = _Run(con, self.catalogue, standing_in, own, moved, assumed=assumed)
             return {file.name: run.outcome(file.name) for file in files}
 
-    def _receive(self, con: duckdb.DuckDBPyConnection, source: HandedSource) -> None:
+    def _receive(self, con: duckdb.DuckDBPyConnection, source: HandedSource, max_bytes: int) -> None:
         """Pull and read; what was read before is left alone."""
         pull(
             con,
@@ -312,7 +345,7 @@ class _Desk:
             InPlace(),
             judge=partial(judge_envelope, catalogue=self.catalogue),
             limits=self.bounds.workbook,
-            max_file_bytes=self.bounds.file_bytes,
+            max_file_bytes=max_bytes,
         )
         for form in self.catalogue.forms.values():
             for batch in batches(unread(con, form, None, _PROGRAM), _BATCH_BYTES):
@@ -345,7 +378,7 @@ class _Desk:
             else:
                 return False
         file, sidecar = self._assumed_master(con, folder)
-        self._receive(con, HandedSource([file], {file.name: sidecar}))
+        self._receive(con, HandedSource([file], {file.name: sidecar}), file.path.stat().st_size)
         settle(con, self.catalogue, as_of=None, withhold=withhold)
         return True
 
@@ -562,10 +595,6 @@ class _Run:
 
     def _pending(self, number: int) -> list[dict[str, Any]]:
         """Findings taken back, worded as findings are."""
-        columns = (
-            "rule_code", "severity", "sheet", "cell", "row_no", "column_name", "header", "value", "expected",
-            "message_zh", "message_en", "fix_zh", "fix_en",
-        )  # fmt: skip
         if not self.con.execute("SELECT 1 FROM pending WHERE submission_no = ? LIMIT 1", [number]).fetchone():
             return []
         self.con.execute("BEGIN TRANSACTION")
@@ -576,13 +605,13 @@ class _Run:
             )
             rows = self.con.execute(
                 f"""
-                SELECT {", ".join(columns)} FROM filing.findings JOIN ledger.parcel AS p USING (submission_id)
+                SELECT {", ".join(_FINDING)} FROM filing.findings JOIN ledger.parcel AS p USING (submission_id)
                 WHERE p.submission_no = ? ORDER BY rule_code, row_no NULLS FIRST, value""",
                 [number],
             ).fetchall()
         finally:
             self.con.execute("ROLLBACK")
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        return [dict(zip(_FINDING, row, strict=True)) for row in rows]
 
     def _verdicts(
         self, name: str, number: int, form: Form | None, pending: set[str], *, readable: bool

@@ -27,7 +27,7 @@ def read_csv(form: Form, data: bytes, declared_encoding: str | None) -> Grid:
     """Read CSV bytes into a `Grid`; everything wrong with the file as a file is in `faults`, never raised."""
     grid = Grid()
     if not data.strip():
-        grid.faults.append(Fault("ENV-S01", "文件为空,没有表头", value=f"{len(data)} bytes"))
+        grid.faults.append(empty_file(data))
         return grid
     decoded = decode(data, declared_encoding)
     if isinstance(decoded, Fault):
@@ -39,6 +39,11 @@ def read_csv(form: Form, data: bytes, declared_encoding: str | None) -> Grid:
         return grid
     _read_body(form, grid, decoded)
     return grid
+
+
+def empty_file(data: bytes) -> Fault:
+    """The fault of a file that holds nothing."""
+    return Fault("ENV-S01", "文件为空,没有表头", value=f"{len(data)} bytes")
 
 
 def _read_body(form: Form, grid: Grid, decoded: Decoded) -> None:

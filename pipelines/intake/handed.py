@@ -189,7 +189,9 @@ def stand_in(
     data = file.path.read_bytes()
     top = first_rows(data, own.encoding, limits)
     if isinstance(top, Fault):
-        return top
+        if envelope is not None or not (told.form and told.period and told.reporter):
+            return top
+        top = []  # what it is has been told, so the reader may say what is wrong with it
     form = _form(file, top, own.form if own.form in catalogue.forms else told.form, catalogue)
     grid = read_parcel(form, data, declared_encoding=own.encoding, on_cover=False, limits=limits)
     said = {} if grid.table is None else _said(form, pl.DataFrame(pl.from_arrow(grid.table)))

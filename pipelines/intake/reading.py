@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.contracts.model import Form
-from pipelines.intake.csv_reader import first_records, read_csv
+from pipelines.intake.csv_reader import empty_file, first_records, read_csv
 from pipelines.intake.encoding import decode
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
@@ -28,6 +28,8 @@ def first_rows(
     """The rows in which a header may stand, whatever the form; or why the file cannot be opened."""
     if is_container(data):
         return first_data_rows(data, limits)
+    if not data.strip():
+        return empty_file(data)
     decoded = decode(data, declared_encoding)
     return decoded if isinstance(decoded, Fault) else [cells for cells, _ in first_records(decoded.data)]
 

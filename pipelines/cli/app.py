@@ -31,7 +31,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the operator can mend it, 2 usage, 3 rejections (--strict), 4 failure.",
 )
-for command in (run, status, kpi, findings, receipt, history, retry, template, check, sample, serve, version, config):
+for command in (
+    run,
+    status,
+    kpi,
+    findings,
+    receipt,
+    history,
+    retry,
+    template,
+    check,
+    sample,
+    serve,
+    version,
+    config,
+):
     app.command()(command)
 
 

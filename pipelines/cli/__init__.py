@@ -7,7 +7,8 @@ they never wait for a run.
 
 Exit codes: 0 done (also when some filings were rejected: that is an ordinary day); 1 the operator can mend it
 (settings, no release yet, another run at work); 2 wrong usage; 3 only with `run --strict`: the run is
-finished and some filings are rejected or unreadable; 4 our failure.
+finished and some filings are rejected or unreadable; 4 our failure. Of `check`, 1 means that something in the files
+would block.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import traceback
 import typer
 
 from pipelines.cli.appeal import appeal
+from pipelines.cli.check import check
 from pipelines.cli.difference import difference
 from pipelines.cli.errors import ExitCode, OperatorError
 from pipelines.cli.explanation import explanation
@@ -23,6 +24,7 @@ from pipelines.cli.sample import sample
 from pipelines.cli.serve import serve
 from pipelines.cli.status import status
 from pipelines.cli.system import config, version
+from pipelines.cli.template import template
 from pipelines.cli.waiver import waiver
 
 app = typer.Typer(
@@ -44,6 +46,8 @@ for command in (
     revisions,
     history,
     retry,
+    template,
+    check,
     sample,
     serve,
     version,

@@ -335,12 +335,14 @@ class _FormReader:
             unit=facts.get("unit"),
             code_list=facts.get("codeList"),
             values=tuple(entry["value"] for entry in item.get("enum") or ()),
+            labels=tuple(entry.get("label", entry["value"]) for entry in item.get("enum") or ()),
             aliases=tuple(entry["synonym"] for entry in item.get("synonyms") or ()),
             personal=item.get("classification") == "personal",
             immutable=bool(facts.get("immutable", False)),
             may_be_future=bool(facts.get("mayBeFuture", False)),
             non_negative=non_negative,
             description=item["description"],
+            example=next(iter(item.get("examples") or ()), None),
         )
         self._check_column(column, item, options)
         return column
@@ -372,6 +374,8 @@ class _FormReader:
             self._note(f"{where}: code list {column.code_list} does not exist in {CODE_LIST_FOLDER}/")
         if not all(isinstance(value, str) for value in column.values):
             self._note(f"{where}: enum values must be texts; write them in quotes")
+        if not all(isinstance(text, str) for text in item.get("examples") or ()):
+            self._note(f"{where}: an example is the text as it is filed; write it in quotes")
         self._problems.extend(_twice(self._name, f"{where}: enum value", column.values))
 
     def rules(self, schema: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -410,6 +414,7 @@ class _FormReader:
             expected=self._sql(terms.get("expected")),
             query=self._sql(terms.get("query")),
             needs=tuple(terms.get("needs") or ()),
+            looks_back=bool(facts.get("looksBack", False)),
             sides=tuple(self._one_of("sides", side, _SIDES) for side in facts.get("sides") or _SIDES),
             effective_from=_as_date(facts.get("effectiveFrom")) or date.min,
             effective_to=_as_date(facts.get("effectiveTo")),
@@ -495,7 +500,7 @@ def _read_common(
 
 
 def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: list[str]) -> None:
-    """Filed forms carry the common header; only titles, aliases, keys and meaning may be the form's own."""
+    """Filed forms carry the common header; only titles, aliases, keys, meaning and example may be its own."""
     if form.side == "official":
         return
     for shared in common:
@@ -509,6 +514,7 @@ def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: l
             aliases=shared.aliases,
             key=shared.key,
             description=shared.description,
+            example=shared.example,
         )
         if aligned != shared:
             problems.append(f"{name}: column {shared.name} differs from the common header in type or facts")

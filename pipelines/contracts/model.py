@@ -62,6 +62,7 @@ class Column:
         unit: unit of a number (元, 件, 人次, ...), else None.
         code_list: name of the code list of an ``enum``; its entries may depend on the form's event date.
         values: values of an ``enum`` that stand in the form itself.
+        labels: what each of ``values`` means, in Chinese, in the same order; the value itself if it needs no word.
         aliases: other headers under which the column is accepted.
         personal: concerns a natural person; its clear value must not leave the archive.
         immutable: may not change once its key has been filed (GEN-P01).
@@ -69,6 +70,7 @@ class Column:
         may_be_future: a date that may lie after the signature, such as a limit or the end of a validity
             (GEN-I02).
         description: meaning in one sentence, English.
+        example: the column's cell in the form's example row, as it is filed; None if it is empty there.
     """
 
     name: str
@@ -84,12 +86,14 @@ class Column:
     unit: str | None = None
     code_list: str | None = None
     values: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     personal: bool = False
     immutable: bool = False
     non_negative: bool = False
     may_be_future: bool = False
     description: str = ""
+    example: str | None = None
 
     @property
     def duckdb_type(self) -> str:
@@ -130,6 +134,8 @@ class Rule:
             ``{forms}``, ``{rules}``.
         needs: forms whose counterpart must exist (``previous``: the form itself, of the period before), else
             the verdict is not_run for that submission.
+        looks_back: a finding says that something stands neither in the period's files nor in any earlier
+            filing; who does not have all earlier filings (the filer's own check) cannot be sure of it.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
         effective_to: last day of the periods it applies to, None while it is in force.
@@ -155,6 +161,7 @@ class Rule:
     expected: str | None = None
     query: str | None = None
     needs: tuple[str, ...] = ()
+    looks_back: bool = False
     sides: tuple[Side, ...] = ("insurer", "supervisor", "official")
     effective_from: date = date.min
     effective_to: date | None = None

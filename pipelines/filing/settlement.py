@@ -8,6 +8,7 @@ Does not belong here: the rules themselves (`validation`), the chain of versions
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,8 +58,17 @@ class Settled:
     as_of: datetime | None
 
 
-def settle(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, as_of: datetime | None) -> Settled:
+def settle(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    *,
+    as_of: datetime | None,
+    withhold: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
+) -> Settled:
     """Judge what is new or touched; one transaction. Submissions signed after `as_of` wait, unjudged.
+
+    `withhold` is called when rules have run and nothing has been decided on them: it may take findings back that
+    cannot be relied on where not everything was received (a filer's own check).
 
     Raises `NoRegistryError` when no institution master is in force.
     """
@@ -70,16 +80,16 @@ def settle(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, as_of: datet
         prepare_registry(con)
         again = _withdraw_later(con)
         if _touched(con, catalogue, forms=(REGISTRY_FORM,), everything=again):
-            _judge(con, catalogue, registry=True)
+            _judge(con, catalogue, registry=True, withhold=withhold)
             again = True
         require_registry(con)
         steering = tuple(form for form in STEERING_FORMS if form in catalogue.forms)
         judged = _touched(con, catalogue, forms=steering, everything=again) if steering else 0
         if judged:
-            _judge(con, catalogue, registry=False)
+            _judge(con, catalogue, registry=False, withhold=withhold)
         note_steered(con, catalogue)
         judged += _touched(con, catalogue, forms=None, everything=again)
-        _judge(con, catalogue, registry=False)
+        _judge(con, catalogue, registry=False, withhold=withhold)
         compute_obligations(con)
         record_obligations(con)
         record_events(con)
@@ -188,7 +198,13 @@ def _touched(
     return int(row[0]) if row else 0
 
 
-def _judge(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, registry: bool) -> None:
+def _judge(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    *,
+    registry: bool,
+    withhold: Callable[[duckdb.DuckDBPyConnection], None] | None,
+) -> None:
     """Judge the submissions in `checked` (none is fine: the relations that later steps read are made all the same)."""
     con.execute(
         "DELETE FROM ledger.finding WHERE stage IN ('settle', 'carried', 'version') "
@@ -202,6 +218,8 @@ def _judge(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, *, registry: bo
     unfold_corrections(con, catalogue)
     prepare_relations(con, catalogue)
     check_blocking(con, catalogue)
+    if withhold is not None:
+        withhold(con)
     _note_deletions(con, catalogue)
     apply_excuses(con, catalogue)
     _quarantine(con)

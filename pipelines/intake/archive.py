@@ -64,6 +64,10 @@ class Archive:
         target.chmod(0o440)
         return address
 
+    def flush(self) -> None:
+        """Settle written files to the disk, once for many files, before the ledger says they are kept."""
+        os.sync()
+
     def data(self, address: str) -> bytes:
         """The data file of a stored parcel."""
         folder = self.root / address
@@ -94,8 +98,3 @@ class Archive:
             stream.write(data)
         os.replace(part, path)  # noqa: PTH105 - atomic, also over an existing file
         path.chmod(0o440)
-
-
-def settle_to_disk() -> None:
-    """Flush written files to the disk, once for many files, before the ledger says they are kept."""
-    os.sync()

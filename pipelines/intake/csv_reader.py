@@ -27,7 +27,7 @@ def read_csv(form: Form, data: bytes, declared_encoding: str | None) -> Grid:
     """Read CSV bytes into a `Grid`; everything wrong with the file as a file is in `faults`, never raised."""
     grid = Grid()
     if not data.strip():
-        grid.faults.append(Fault("ENV-S01", "文件为空,没有表头", value=f"{len(data)} bytes"))
+        grid.faults.append(empty_file(data))
         return grid
     decoded = decode(data, declared_encoding)
     if isinstance(decoded, Fault):
@@ -41,8 +41,13 @@ def read_csv(form: Form, data: bytes, declared_encoding: str | None) -> Grid:
     return grid
 
 
+def empty_file(data: bytes) -> Fault:
+    """The fault of a file that holds nothing."""
+    return Fault("ENV-S01", "文件为空,没有表头", value=f"{len(data)} bytes")
+
+
 def _read_body(form: Form, grid: Grid, decoded: Decoded) -> None:
-    top = _first_records(decoded.data)
+    top = first_records(decoded.data)
     index = locate_header(form, [cells for cells, _ in top])
     if index is None:
         shown = " | ".join(cell for cell in top[0][0][:8]) if top else ""
@@ -156,7 +161,7 @@ def _parse(body: bytes, names: list[str]) -> _Parsed | Fault:
     return _Parsed(table, misshapen, blank)
 
 
-def _first_records(data: bytes) -> list[tuple[list[str], int]]:
+def first_records(data: bytes) -> list[tuple[list[str], int]]:
     """The first records with the byte offset just behind each, so that the body can be parsed from there."""
     records: list[tuple[list[str], int]] = []
     lines = io.BytesIO(data)

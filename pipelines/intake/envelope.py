@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 
 from pipelines.contracts.headers import normalise_header
 from pipelines.intake.faults import Fault
-from pipelines.intake.xlsx_reader import COVER_SHEETS, WorkbookRefusedError, XlsxLimits, sheet_rows
+from pipelines.intake.xlsx_reader import Row, WorkbookRefusedError, XlsxLimits, is_cover, sheet_rows
 
 KINDS = ("ORIGINAL", "RESUBMIT", "CORRECTION", "NIL", "WITHDRAW")
 #: Envelope fields and the label each has on a cover sheet.
@@ -51,7 +51,8 @@ _REQUIRED = (
     "row_count",
 )
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{1,80}$")
-_TOTAL_PREFIX = "合计:"
+#: A cover line that declares the total of a column starts with this, then the column.
+TOTAL_PREFIX = "合计:"
 _MAX_SIDECAR_BYTES = 1 << 20
 _FIELD_OF = {normalise_header(label): name for name, label in LABELS.items()} | {
     name: name for name in LABELS
@@ -105,23 +106,33 @@ def from_cover(workbook: bytes, limits: XlsxLimits) -> Envelope | None:
     """Read the cover sheet of a workbook; None when its first sheet is no cover. Unreadable workbooks are faults."""
     try:
         for name, rows in sheet_rows(workbook, limits):
-            if normalise_header(name).lower() not in COVER_SHEETS:
+            if not is_cover(name):
                 return None
             fields: dict[str, object] = {}
             totals: dict[str, object] = {}
             for row in rows:
-                filled = [cell for cell in row.cells if cell is not None]
-                if len(filled) < 2:  # noqa: PLR2004 - label and content
+                found = _label_and_content(row)
+                if found is None:
                     continue
-                label = normalise_header(filled[0])
-                if label.startswith((_TOTAL_PREFIX, _TOTAL_PREFIX.replace(":", "："))):
-                    totals[label[len(_TOTAL_PREFIX) :]] = filled[1]
+                label, content = found
+                if label.startswith((TOTAL_PREFIX, TOTAL_PREFIX.replace(":", "："))):
+                    totals[label[len(TOTAL_PREFIX) :]] = content
                 elif label in _FIELD_OF:
-                    fields[_FIELD_OF[label]] = filled[1]
+                    fields[_FIELD_OF[label]] = content
             return _typed(fields, totals, on_cover=True)
     except WorkbookRefusedError as refused:
         return Envelope(faults=(refused.fault,))
     return None
+
+
+def _label_and_content(row: Row) -> tuple[str, str] | None:
+    """First filled cell of a cover line and the cell right of it; notes further right are for people.
+
+    An empty content cell is an empty field: what stands beyond it is never taken in its place.
+    """
+    label_at = next(index for index, cell in enumerate(row.cells) if cell is not None)
+    content = row.cells[label_at + 1] if label_at + 1 < len(row.cells) else None
+    return None if content is None else (normalise_header(row.cells[label_at] or ""), content)
 
 
 def _typed(fields: Mapping[str, object], totals: Mapping[str, object], *, on_cover: bool) -> Envelope:
@@ -185,6 +196,8 @@ def _typed(fields: Mapping[str, object], totals: Mapping[str, object], *, on_cov
 def _totals(totals: Mapping[str, object], faults: list[Fault]) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, value in totals.items():
+        if value is None:  # a total left open in the template's skeleton is not declared
+            continue
         try:
             kept[str(name)] = format(Decimal(str(value).strip()), "f")
         except InvalidOperation:

@@ -18,11 +18,11 @@ import duckdb
 
 from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.periods import Period
-from pipelines.intake.archive import Archive, settle_to_disk
+from pipelines.intake.archive import Archive
 from pipelines.intake.envelope import Envelope, from_cover, from_sidecar
 from pipelines.intake.faults import Fault
 from pipelines.intake.persons import person_key
-from pipelines.intake.sources import Listed, Source
+from pipelines.intake.sources import Listed, ParcelSource
 from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import insert_rows
@@ -53,7 +53,7 @@ class PullCounts:
 
 def pull(
     con: duckdb.DuckDBPyConnection,
-    source: Source,
+    source: ParcelSource,
     archive: Archive,
     *,
     judge: JudgeEnvelope,
@@ -70,7 +70,7 @@ def pull(
     new = done = 0
     for chunk in _chunks(iter(fresh)):
         arrivals = [_receive(source, archive, parcel, limits, max_file_bytes) for parcel in chunk]
-        settle_to_disk()
+        archive.flush()
         with transaction(con):
             new += _enter(con, source.url, arrivals, judge)
         done += len(chunk)
@@ -91,7 +91,7 @@ class _Arrival:
 
 
 def _receive(
-    source: Source, archive: Archive, parcel: Listed, limits: XlsxLimits, max_file_bytes: int
+    source: ParcelSource, archive: Archive, parcel: Listed, limits: XlsxLimits, max_file_bytes: int
 ) -> _Arrival:
     sidecar = source.fetch(parcel.sidecar_path) if parcel.sidecar_path else None
     if parcel.byte_size > max_file_bytes:
@@ -105,7 +105,7 @@ def _receive(
 
 
 def _receive_oversized(
-    source: Source, archive: Archive, parcel: Listed, sidecar: bytes | None, max_file_bytes: int
+    source: ParcelSource, archive: Archive, parcel: Listed, sidecar: bytes | None, max_file_bytes: int
 ) -> _Arrival:
     """Keep a file that is too big to read, without holding it; only its sidecar is looked at."""
     with source.open(parcel.data_path) as stream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import fsspec
 
@@ -30,6 +30,21 @@ class Listed:
     sidecar_path: str | None
     byte_size: int
     stamp: str
+
+
+class ParcelSource(Protocol):
+    """What filings can be pulled from."""
+
+    url: str
+
+    def parcels(self) -> Iterator[Listed]:
+        """Parcels in a stable order."""
+
+    def open(self, path: str) -> IO[bytes]:
+        """One listed file as a stream."""
+
+    def fetch(self, path: str) -> bytes:
+        """The bytes of one listed file."""
 
 
 class Source:

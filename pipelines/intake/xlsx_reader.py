@@ -16,9 +16,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 import pyarrow as pa
 
+from pipelines.contracts.headers import normalise_header
 from pipelines.contracts.model import Form
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import MAX_PREAMBLE_LINES, Grid, locate_header, map_headers, text_table
@@ -194,12 +196,21 @@ def cell_text(value: object) -> str | None:
     return str(value)
 
 
+def is_cover(sheet_name: str) -> bool:
+    """True for the name of a cover sheet."""
+    return normalise_header(sheet_name).lower() in COVER_SHEETS
+
+
 def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -> Grid:
-    """Read the data sheet of a workbook into a `Grid`: the second sheet after a cover, else the first."""
+    """Read the data sheet of a workbook into a `Grid`: the second sheet after a cover, else the first.
+
+    A cover is passed over also when the envelope came as a sidecar and nobody looked at it (`has_cover` false).
+    Sheets behind the data sheet (explanations, code lists, a template's hidden ranges) are not read.
+    """
     grid = Grid(encoding="xlsx")
     try:
         for index, (name, rows) in enumerate(sheet_rows(data, limits)):
-            if has_cover and index == 0:
+            if index == 0 and (has_cover or is_cover(name)):
                 continue
             grid.sheet = name
             _read_sheet(form, grid, rows)
@@ -210,6 +221,17 @@ def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -
         grid.faults.append(refused.fault)
         grid.table = None
     return grid
+
+
+def first_data_rows(data: bytes, limits: XlsxLimits) -> list[list[str | None]] | Fault:
+    """The first rows of the data sheet, in which a header may stand; or why the workbook cannot be read."""
+    try:
+        for index, (name, rows) in enumerate(sheet_rows(data, limits)):
+            if index or not is_cover(name):
+                return [row.cells for row in islice(rows, MAX_PREAMBLE_LINES + 1)]
+    except WorkbookRefusedError as refused:
+        return refused.fault
+    return []
 
 
 def _read_sheet(form: Form, grid: Grid, rows: Iterator[Row]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -183,3 +184,16 @@ def test_rules_are_those_of_the_domain_table() -> None:
         "R03-P01",
     }
     assert {rule.code for form in FORMS for rule in catalogue.forms[form].rules} == wanted
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_rules_that_search_all_earlier_filings_say_whether_these_may_answer_a_finding(path: Path) -> None:
+    """`looksBack` is said, true or false, wherever a query anti-joins a form's whole history."""
+    searches = re.compile(r"ANTI JOIN \{(?:self\.all|[A-Z][0-9]+[A-Z]?)\}")
+    (schema,) = OpenDataContractStandard.from_file(str(path)).schema_ or ()
+    for rule in schema.quality or ():
+        query = (
+            str((rule.implementation or {}).get("kwargs", {}).get("query", "")) if rule.implementation else ""
+        )
+        if searches.search(query):
+            assert "looksBack" in {item.property for item in rule.customProperties or ()}, rule.name

@@ -148,7 +148,9 @@ class Settings(BaseSettings):
         default=10.0, gt=0, description="Longest wait for a mail server or webhook to answer, seconds."
     )
     delivery_seconds: float = Field(
-        default=60.0, gt=0, description="Time for deliveries in one run, seconds; the rest waits for the next."
+        default=60.0,
+        gt=0,
+        description="Time for deliveries in one run, seconds; the rest waits for the next.",
     )
     serve_port: int = Field(default=3000, ge=1, le=65535, description="Port of the Dagster UI on loopback.")
 
@@ -180,7 +182,9 @@ class Settings(BaseSettings):
             raise ValueError("email needs XIAOBAO_MAIL_FROM, the sender's address")
         here = info.data.get("smtp_host") in ("localhost", "127.0.0.1", "::1")
         if "email" in asked and info.data.get("smtp_tls") == "none" and not here:
-            raise ValueError("XIAOBAO_SMTP_TLS=none is for a mail server on this machine; use starttls or tls")
+            raise ValueError(
+                "XIAOBAO_SMTP_TLS=none is for a mail server on this machine; use starttls or tls"
+            )
         return ",".join(name for name in _CHANNELS if name in asked | {"directory"})
 
     @field_validator("as_of", mode="after")

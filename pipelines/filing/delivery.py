@@ -1,8 +1,7 @@
 """Delivery: how a message of ours reaches an insurer: the outbox folder, e-mail, or a webhook.
 
-Belongs here: the recipients file, the three channels, what failed for good and what may be tried again, and the record
-of what was delivered. A message is anything with an id, a subject, text, a page and a JSON document; receipts may go the
-same way. Delivery is at least once: it is recorded after it happened, and the id tells a repeat.
+Belongs here: the recipients file, the three channels, what failed for good and what may be tried again, and the
+record of what was delivered. Delivery is at least once: it is recorded after it happened, and the id tells a repeat.
 Does not belong here: what is told to whom (`notices`), the settings' values, credentials (environment only).
 
 Addresses are personal data: they are read from the recipients file when needed and appear in no table, log or error.
@@ -13,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import ipaddress
+import json
 import os
 import smtplib
 import ssl
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -76,7 +77,7 @@ class Recipient:
     @property
     def digest(self) -> str:
         """Changes when the line does; tells nothing of the address."""
-        line = "\0".join((self.channel, self.address, self.officer_address))
+        line = f"{self.channel}\0{self.address}\0{self.officer_address}"
         return hashlib.sha256(line.encode()).hexdigest()[:12]
 
 
@@ -182,7 +183,9 @@ class EmailChannel:
     def _connect(self) -> smtplib.SMTP:
         context = self.trusted or ssl.create_default_context()
         if self.tls == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, timeout=self.timeout, context=context
+            )
         else:
             server = smtplib.SMTP(self.host, self.port, timeout=self.timeout)
         try:
@@ -230,10 +233,10 @@ class WebhookChannel:
         except requests.RequestException as error:
             raise PermanentDeliveryError(f"the webhook cannot be called: {type(error).__name__}") from None
         status = answer.status_code
-        if requests.codes.ok <= status < requests.codes.multiple_choices:
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
-        if status in (requests.codes.request_timeout, requests.codes.too_many_requests) or (
-            status >= requests.codes.internal_server_error
+        if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or (
+            status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
             raise TransientDeliveryError(f"the webhook answered {status}")
         raise PermanentDeliveryError(f"the webhook answered {status}")
@@ -299,7 +302,9 @@ def _recipient(path: Path, number: int, line: Mapping[str | None, Any]) -> tuple
 
 def _is_mail_address(text: str) -> bool:
     name, _, host = text.rpartition("@")
-    return bool(name and host) and parseaddr(text)[1] == text and not any(c.isspace() or c in ",;" for c in text)
+    return (
+        bool(name and host) and parseaddr(text)[1] == text and not any(c.isspace() or c in ",;" for c in text)
+    )
 
 
 def _is_webhook(text: str) -> bool:
@@ -327,10 +332,11 @@ def outbox_folder(reporter_code: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a delivery pass did: messages delivered now, and those that still are not."""
+    """What a delivery pass did: messages delivered now, left for the next pass, and refused for good."""
 
     delivered: int
-    failed: int
+    waiting: int
+    refused: int
 
 
 def deliver(
@@ -339,6 +345,7 @@ def deliver(
     channels: Mapping[str, Channel],
     recipients: Mapping[str, Recipient],
     *,
+    problem: str = "",
     seconds: float = 60.0,
     pause: Callable[[float], None] = time.sleep,
 ) -> Delivered:
@@ -353,6 +360,7 @@ def deliver(
         messages: what is to be told, see `notices.unsent`.
         channels: by name; `directory` must be among them.
         recipients: by reporter code; who has no line gets the directory.
+        problem: why it is not known where to send anything; then everything waits.
         seconds: time after which no further message is begun.
         pause: waits between tries.
     """
@@ -360,30 +368,50 @@ def deliver(
     waiting = list(messages)
     known = {
         row[0]: row[1:]
-        for row in con.execute("SELECT message_id, recipient, attempts, is_permanent FROM ledger.undelivered").fetchall()
+        for row in con.execute(
+            "SELECT message_id, recipient, attempts, is_permanent FROM ledger.undelivered"
+        ).fetchall()
     }
     down: dict[str, str] = {}
-    delivered = failed = 0
+    delivered = left = refused = 0
     for message in waiting:
         recipient = recipients.get(message.reporter_code, Recipient())
         before = known.get(message.message_id)
         if before and before[2] and before[0] == recipient.digest:
-            failed += 1
+            refused += 1
             continue
         route = ("directory",) if recipient.channel == "directory" else ("directory", recipient.channel)
         try:
+            if problem:
+                raise TransientDeliveryError("not tried: the recipients file cannot be used")
             if time.monotonic() >= deadline:
                 raise TransientDeliveryError(f"not tried: {seconds:.0f} s of this pass were over")
             for name in route:
                 _send(channels[name], message, recipient, down, pause)
         except DeliveryError as error:
             _record_failure(con, message, recipient, error, 1 + (before[1] if before else 0))
-            failed += 1
+            refused += isinstance(error, PermanentDeliveryError)
+            left += not isinstance(error, PermanentDeliveryError)
         else:
             _record_delivery(con, message, recipient)
             delivered += 1
     _forget(con, [message.message_id for message in waiting])
-    return Delivered(delivered, failed)
+    return Delivered(delivered, left, refused)
+
+
+def write_report(con: duckdb.DuckDBPyConnection, path: Path, problem: str = "") -> None:
+    """Write what is undelivered as one JSON file, whole: readers look here, a release may be older.
+
+    Keys: problem (of the recipients file, or empty) and undelivered, a list of message_id, reporter_code, stage,
+    notice_date, channel, attempts, is_permanent, error, tried_at (UTC).
+    """
+    found = con.execute("SELECT * EXCLUDE (recipient) FROM ledger.undelivered ORDER BY message_id")
+    names = [column[0] for column in found.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    body = json.dumps({"problem": problem, "undelivered": rows}, ensure_ascii=False, indent=1, default=str)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(body + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def _send(
@@ -433,7 +461,11 @@ def _record_delivery(con: duckdb.DuckDBPyConnection, message: Message, recipient
 
 
 def _record_failure(
-    con: duckdb.DuckDBPyConnection, message: Message, recipient: Recipient, error: DeliveryError, attempts: int
+    con: duckdb.DuckDBPyConnection,
+    message: Message,
+    recipient: Recipient,
+    error: DeliveryError,
+    attempts: int,
 ) -> None:
     with transaction(con):
         con.execute(

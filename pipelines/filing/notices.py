@@ -270,4 +270,6 @@ def as_of(con: duckdb.DuckDBPyConnection, moment: datetime) -> Iterator[None]:
 @cache
 def _page() -> jinja2.Template:
     folder = Path(__file__).with_name("templates")
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True).get_template("notice.html.j2")
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True).get_template(
+        "notice.html.j2"
+    )

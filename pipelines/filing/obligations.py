@@ -41,7 +41,10 @@ def licensed(licence: str, period: str) -> str:
     That is the one in force on the period's last day, or on the institution's own last day.
     """
     day = f"least({period}.period_end, coalesce({licence}.closed_on, {period}.period_end))"
-    return f"(({licence}.since IS NULL OR {licence}.since <= {day}) AND ({licence}.until IS NULL OR {day} < {licence}.until))"
+    return (
+        f"(({licence}.since IS NULL OR {licence}.since <= {day}) "
+        f"AND ({licence}.until IS NULL OR {day} < {licence}.until))"
+    )
 
 
 def compute_obligations(con: duckdb.DuckDBPyConnection) -> None:
@@ -82,7 +85,9 @@ def compute_obligations(con: duckdb.DuckDBPyConnection) -> None:
         WHERE period_end < (SELECT as_of FROM reference.run)::DATE;
         """
     )
-    require_calendar(con, "SELECT concat(form, ' ', period), nominal_date FROM deadlines WHERE due_date IS NULL")
+    require_calendar(
+        con, "SELECT concat(form, ' ', period), nominal_date FROM deadlines WHERE due_date IS NULL"
+    )
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE owed AS
@@ -102,22 +107,23 @@ def compute_obligations(con: duckdb.DuckDBPyConnection) -> None:
 def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
     """Replace `ledger.obligation_event` and `ledger.obligation` by what holds as of the run.
 
-    Reads `owed`, leaves the temp table `met` (form, period, reporter_code, accepted, since, until): the stretches in
-    which a version was in force (`accepted`) or a filing waited for us, so that nobody was to be chased.
+    Reads `owed`, leaves the temp table `met` (form, period, reporter_code, accepted, since, until): the stretches
+    in which a version was in force (`accepted`) or a filing waited for us, so that nobody was to be chased.
     """
     con.execute(
         """
         -- Files of each obligation known by now. Versions count in the order of their numbers: one that was signed
         -- before the version it follows took effect with it.
         CREATE OR REPLACE TEMP TABLE came AS
-        SELECT o.form, o.period, o.reporter_code, p.submission_id, p.sequence_no, p.submission_no,
+        SELECT o.form, o.period, o.reporter_code, p.submission_id, p.sequence_no,
             CASE WHEN p.declared_state IN ('SAVED', 'VALIDATED') AND s.sys_from IS NULL THEN 'drafted'
                 WHEN s.submission_no IS NULL THEN 'received'
                 WHEN s.sys_from IS NULL THEN 'refused'
                 WHEN p.kind = 'WITHDRAW' THEN 'withdrawn'
                 ELSE 'filed' END AS event,
             CASE WHEN s.sys_from IS NULL THEN p.signed_at ELSE max(s.sys_from) OVER (
-                PARTITION BY o.form, o.period, o.reporter_code ORDER BY p.sequence_no, p.submission_no) END AS happened_at,
+                PARTITION BY o.form, o.period, o.reporter_code ORDER BY p.sequence_no, p.submission_id)
+                END AS happened_at,
             s.sys_from IS NOT NULL AND s.sys_to IS NULL AND p.kind <> 'WITHDRAW' AS in_force
         FROM owed AS o
         JOIN ledger.parcel AS p USING (form, period, reporter_code)
@@ -127,36 +133,36 @@ def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE met AS
         WITH runs AS (
             SELECT *, count(*) FILTER (event = 'withdrawn') OVER (
-                PARTITION BY form, period, reporter_code ORDER BY sequence_no, submission_no
+                PARTITION BY form, period, reporter_code ORDER BY sequence_no, submission_id
                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS run_no
             FROM came WHERE event IN ('filed', 'withdrawn'))
         SELECT form, period, reporter_code, true AS accepted, min(happened_at) FILTER (event = 'filed') AS since,
             max(happened_at) FILTER (event = 'withdrawn') AS until
         FROM runs GROUP BY form, period, reporter_code, run_no HAVING since IS NOT NULL
         UNION ALL
-        SELECT form, period, reporter_code, false, min(happened_at), NULL FROM came WHERE event = 'received' GROUP BY ALL;
+        SELECT form, period, reporter_code, false, min(happened_at), NULL FROM came WHERE event = 'received'
+        GROUP BY ALL;
 
         DELETE FROM ledger.obligation_event;
         INSERT INTO ledger.obligation_event
         WITH happened AS (
             SELECT form, period, reporter_code, 'opened' AS event, (period_end + 1)::TIMESTAMP AS happened_at,
-                NULL AS submission_id, 0 AS place, 0 AS sequence_no, 0 AS submission_no
+                NULL AS submission_id, 0 AS place, 0 AS sequence_no
             FROM owed
             UNION ALL
-            SELECT form, period, reporter_code, 'due', (due_date + 1)::TIMESTAMP, NULL, 2, 0, 0
+            SELECT form, period, reporter_code, 'due', (due_date + 1)::TIMESTAMP, NULL, 2, 0
             FROM owed WHERE due_date < (SELECT as_of FROM reference.run)::DATE
             UNION ALL
             SELECT c.form, c.period, c.reporter_code,
                 CASE WHEN c.event = 'filed' AND c.happened_at::DATE > o.due_date THEN 'filed_late' ELSE c.event END,
                 c.happened_at, c.submission_id,
-                CASE WHEN c.happened_at::DATE > o.due_date THEN 3 ELSE 1 END, c.sequence_no,
-                c.submission_no
+                CASE WHEN c.happened_at::DATE > o.due_date THEN 3 ELSE 1 END, c.sequence_no
             FROM came AS c JOIN owed AS o USING (form, period, reporter_code))
         SELECT form, period, reporter_code, row_number() OVER (
-                PARTITION BY form, period, reporter_code ORDER BY place, happened_at, sequence_no, submission_no),
+                PARTITION BY form, period, reporter_code ORDER BY place, happened_at, sequence_no, submission_id),
             event, happened_at, submission_id
         FROM happened
-        ORDER BY form, period, reporter_code, place, happened_at, sequence_no, submission_no;
+        ORDER BY form, period, reporter_code, place, happened_at, sequence_no, submission_id;
         """
     )
     con.execute("DELETE FROM ledger.obligation")
@@ -170,7 +176,7 @@ def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
             FROM ledger.obligation_event GROUP BY ALL),
         forces AS (
             SELECT form, period, reporter_code, max(submission_id) FILTER (in_force) AS submission_id,
-                arg_max(submission_id, (happened_at, sequence_no, submission_no)) AS last_submission_id
+                arg_max(submission_id, (happened_at, sequence_no, submission_id)) AS last_submission_id
             FROM came GROUP BY ALL),
         stretches AS (
             SELECT form, period, reporter_code, since FROM met WHERE accepted AND until IS NULL)
@@ -196,7 +202,10 @@ def require_calendar(con: duckdb.DuckDBPyConnection, beyond: str) -> None:
     found = con.execute(f"{beyond} ORDER BY 2, 1 LIMIT 1").fetchone()
     if found is None:
         return
-    first, last = con.execute("SELECT min(day), max(day) FROM reference.working_days").fetchone() or (None, None)
+    first, last = con.execute("SELECT min(day), max(day) FROM reference.working_days").fetchone() or (
+        None,
+        None,
+    )
     raise CalendarRangeError(
         f"{found[0]} needs a working day near {found[1]}, but the working-day calendar runs from {first} to {last}. "
         "Extend data/calendar/working_days.csv with the State Council's notice for that year and run again."

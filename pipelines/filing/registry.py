@@ -1,8 +1,8 @@
 """The institution master in force: R03 filings as the registry every other room reads.
 
-Belongs here: the views `registry.institutions` (rows of the newest R03 in force), `registry.reporters` (who files, as now)
-and `registry.licences` (as what, from when until when). Does not belong here: checks of R03 itself (its contract), which
-form is owed (`obligations`).
+Belongs here: the views `registry.institutions` (rows of the newest R03 in force), `registry.reporters` (who files, as
+now) and `registry.licences` (as what, from when until when). Does not belong here: checks of R03 itself (its contract),
+which form is owed (`obligations`).
 """
 
 from __future__ import annotations

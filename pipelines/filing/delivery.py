@@ -31,7 +31,7 @@ import duckdb
 import fsspec
 import requests
 
-from pipelines.filing.notices import Message
+from pipelines.filing.notices import Message, outbox_folder
 from pipelines.warehouse.connection import transaction
 
 RECIPIENT_COLUMNS = ("reporter_code", "channel", "address", "officer_address")
@@ -322,12 +322,6 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def outbox_folder(reporter_code: str | None) -> str:
-    """Folder of an insurer in the outbox: its code, or `unidentified` for what cannot name a folder."""
-    safe = (reporter_code or "").strip()
-    return safe if safe.isalnum() and len(safe) <= 40 else "unidentified"  # noqa: PLR2004 - a sane folder name
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE came AS
         SELECT o.form, o.period, o.reporter_code, p.submission_id, p.sequence_no,
             CASE WHEN p.declared_state IN ('SAVED', 'VALIDATED') AND s.sys_from IS NULL THEN 'drafted'
-                WHEN s.submission_no IS NULL THEN 'received'
+                WHEN s.submission_no IS NULL OR s.state = 'quarantined' THEN 'received'
                 WHEN s.sys_from IS NULL THEN 'refused'
                 WHEN p.kind = 'WITHDRAW' THEN 'withdrawn'
                 ELSE 'filed' END AS event,

@@ -12,6 +12,7 @@ from pipelines.cli.errors import ExitCode, OperatorError
 from pipelines.cli.findings import findings
 from pipelines.cli.history import history, retry
 from pipelines.cli.kpi import kpi
+from pipelines.cli.notices import notices
 from pipelines.cli.output import stderr_console
 from pipelines.cli.receipt import receipt
 from pipelines.cli.run import run
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the operator can mend it, 2 usage, 3 rejections (--strict), 4 failure.",
 )
-for command in (run, status, kpi, findings, receipt, history, retry, sample, serve, version, config):
+for command in (run, status, notices, kpi, findings, receipt, history, retry, sample, serve, version, config):
     app.command()(command)
 
 

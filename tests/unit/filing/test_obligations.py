@@ -164,6 +164,7 @@ STORIES: dict[str, tuple[Story, str]] = {
     "saved, not submitted": ([("04-05", {"state": "rejected", "saved": True})], "draft"),
     "saved, then submitted": ([("04-05", {"state": "rejected", "saved": True}), ("04-08", {})], "filed"),
     "waits for us": ([("04-05", {"state": None})], "received"),
+    "our own program failed": ([("04-05", {"state": "quarantined"})], "received"),
     "refused, then waits for us": (
         [("04-05", {"state": "rejected"}), ("04-12", {"state": None, "sequence": 2})],
         "received",

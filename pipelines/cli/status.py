@@ -193,8 +193,8 @@ def _waiting(release: ReleaseReader) -> dict[str, object]:
 def _print_waiting(waiting: dict[str, object], settings: Settings) -> None:
     """One line per kind of thing that waits, with the command that shows it; nothing of what is not there."""
     lines = [
-        (waiting["overdue"], "逾期未报 overdue, all periods", "xiaobao status --only missing"),
-        (waiting["notices"], "应催报 notices due", "xiaobao notices"),
+        (waiting["overdue"], "逾期未报 overdue, all periods", "xiaobao notices"),
+        (waiting["notices"], "应催报 notices due", "xiaobao notices --send"),
         (waiting["unexplained"], "待说明的提示性问题 unexplained warnings", "xiaobao findings --severity W"),
         (waiting["waivers"], "有效豁免 waivers in force", "filing.excuses"),
         (waiting["ours"], "待我方处理的报送 filings waiting for us", "xiaobao retry"),

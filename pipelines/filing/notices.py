@@ -221,13 +221,18 @@ def record_notices(con: duckdb.DuckDBPyConnection) -> None:
         INSERT INTO ledger.notice
         WITH come AS (
             SELECT *, notice_date = max(notice_date) OVER (PARTITION BY due_date) AS is_newest
-            FROM notice_days WHERE notice_date <= (SELECT as_of FROM reference.run)::DATE)
-        SELECT o.reporter_code, o.form, o.period, d.stage, d.notice_date, o.due_date, d.is_newest
-        FROM ledger.obligation AS o
-        JOIN come AS d ON d.due_date = o.due_date
-        ANTI JOIN met AS m ON m.form = o.form AND m.period = o.period AND m.reporter_code = o.reporter_code
-            AND m.since < d.notice_date::TIMESTAMP AND (m.until IS NULL OR m.until >= d.notice_date::TIMESTAMP)
-        ORDER BY o.reporter_code, o.form, o.period_start, d.notice_date"""
+            FROM notice_days WHERE notice_date <= (SELECT as_of FROM reference.run)::DATE),
+        called AS (
+            SELECT o.reporter_code, o.form, o.period, o.period_start, o.due_date, d.stage, d.notice_date, d.is_newest
+            FROM ledger.obligation AS o JOIN come AS d USING (due_date)),
+        -- Joined on equality and filtered: as one anti join over the interval it loops over all pairs.
+        in_order AS (
+            SELECT DISTINCT c.reporter_code, c.form, c.period, c.notice_date
+            FROM called AS c JOIN met AS m USING (reporter_code, form, period)
+            WHERE m.since < c.notice_date::TIMESTAMP AND (m.until IS NULL OR m.until >= c.notice_date::TIMESTAMP))
+        SELECT c.reporter_code, c.form, c.period, c.stage, c.notice_date, c.due_date, c.is_newest
+        FROM called AS c ANTI JOIN in_order USING (reporter_code, form, period, notice_date)
+        ORDER BY c.reporter_code, c.form, c.period_start, c.notice_date"""
     )
 
 

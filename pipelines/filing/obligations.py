@@ -169,11 +169,15 @@ def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         f"""
         INSERT INTO ledger.obligation
-        WITH folded AS (
-            SELECT form, period, reporter_code, list_reduce(
-                list(event ORDER BY event_no), lambda state, event: ({_transition_map()})[concat(state, ' ', event)],
-                '{OBLIGATION_START}') AS status
+        WITH histories AS (
+            SELECT form, period, reporter_code, list(event ORDER BY event_no) AS events
             FROM ledger.obligation_event GROUP BY ALL),
+        -- A hundred thousand obligations have a few dozen different histories: each is folded once.
+        folded AS (
+            SELECT events, list_reduce(
+                events, lambda state, event: ({_transition_map()})[concat(state, ' ', event)],
+                '{OBLIGATION_START}') AS status
+            FROM (SELECT DISTINCT events FROM histories)),
         forces AS (
             SELECT form, period, reporter_code, max(submission_id) FILTER (in_force) AS submission_id,
                 arg_max(submission_id, (happened_at, sequence_no, submission_id)) AS last_submission_id
@@ -185,7 +189,8 @@ def record_obligations(con: duckdb.DuckDBPyConnection) -> None:
             CASE WHEN c.submission_id IS NOT NULL THEN greatest(m.since::DATE - o.due_date, 0) END,
             c.last_submission_id
         FROM owed AS o
-        JOIN folded AS f USING (form, period, reporter_code)
+        JOIN histories AS h USING (form, period, reporter_code)
+        JOIN folded AS f USING (events)
         LEFT JOIN forces AS c USING (form, period, reporter_code)
         LEFT JOIN stretches AS m USING (form, period, reporter_code)
         ORDER BY o.form, o.period_start, o.reporter_code"""

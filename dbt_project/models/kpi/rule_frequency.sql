@@ -1,6 +1,6 @@
 -- 规则触发: how often each rule found something, by form and period: of the submissions it was run on, in how
--- many, and with how many findings. Every submission counts, also refused and replaced ones; a rule that was not
--- run on a submission says nothing about it.
+-- many, and with how many findings. Every submission counts, also refused and replaced ones; a rule that was
+-- not run on a submission says nothing about it.
 with judged as (
     select
         verdicts.form,

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "XIAOBAO_"
@@ -31,6 +31,11 @@ PERSON_KEY_VARIABLE = f"{ENV_PREFIX}PERSON_KEY"
 
 TIMEZONE = "Asia/Shanghai"
 """Deadlines, signatures and schedules are local time of the bureau; timestamps are stored without a zone."""
+
+SECRETS = ("XIAOBAO_SMTP_USER", "XIAOBAO_SMTP_PASSWORD", "XIAOBAO_WEBHOOK_TOKEN")
+"""Read from the environment where they are used, and by nothing else: they are no settings and never printed."""
+
+_CHANNELS = ("directory", "email", "webhook")
 
 _PACKAGE = Path(__file__).resolve().parent
 _MiB = 1024 * 1024
@@ -128,6 +133,30 @@ class Settings(BaseSettings):
         ge=1,
         description="Count below which a rate carries SMALL_BASE and has no rank (edge policy E3).",
     )
+    recipients: Path | None = Field(
+        default=None,
+        description="CSV of reporter_code, channel, address, officer_address; unset: everybody has the outbox.",
+    )
+    smtp_host: str = Field(default="localhost", description="Mail server of the channel email.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="Encryption of mail: starttls, tls from the first byte, none (on this machine only).",
+    )
+    mail_from: str = Field(default="", description="Sender of mail; needed for the channel email.")
+    delivery: str = Field(
+        default="directory",
+        description="How notices reach insurers: directory (the outbox), and email or webhook for recipients who "
+        "want it (email,webhook for both).",
+    )
+    delivery_timeout: float = Field(
+        default=10.0, gt=0, description="Longest wait for a mail server or webhook to answer, seconds."
+    )
+    delivery_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Time for deliveries in one run, seconds; the rest waits for the next.",
+    )
     serve_port: int = Field(default=3000, ge=1, le=65535, description="Port of the Dagster UI on loopback.")
 
     @field_validator("home", mode="after")
@@ -145,6 +174,24 @@ class Settings(BaseSettings):
             return value
         return Path(os.path.abspath(Path(value).expanduser())).as_uri()  # noqa: PTH100
 
+    @field_validator("delivery", mode="after")
+    @classmethod
+    def _usable_channels(cls, value: str, info: ValidationInfo) -> str:
+        """Known channels in a fixed order, the directory always among them, with the settings each needs."""
+        asked = {name.strip() for name in value.split(",")} - {""}
+        if not asked or not asked <= set(_CHANNELS):
+            raise ValueError(f"channels are {', '.join(_CHANNELS)}; several are joined by a comma")
+        if asked != {"directory"} and info.data.get("recipients") is None:
+            raise ValueError("more than the directory needs XIAOBAO_RECIPIENTS, the file of addresses")
+        if "email" in asked and not info.data.get("mail_from"):
+            raise ValueError("email needs XIAOBAO_MAIL_FROM, the sender's address")
+        here = info.data.get("smtp_host") in ("localhost", "127.0.0.1", "::1")
+        if "email" in asked and info.data.get("smtp_tls") == "none" and not here:
+            raise ValueError(
+                "XIAOBAO_SMTP_TLS=none is for a mail server on this machine; use starttls or tls"
+            )
+        return ",".join(name for name in _CHANNELS if name in asked | {"directory"})
+
     @field_validator("as_of", mode="after")
     @classmethod
     def _bureau_time(cls, value: datetime | None) -> datetime | None:
@@ -152,6 +199,11 @@ class Settings(BaseSettings):
         if value is None or value.tzinfo is None:
             return value
         return value.astimezone(ZoneInfo(TIMEZONE)).replace(tzinfo=None)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels of delivery in use, the directory first."""
+        return tuple(self.delivery.split(","))
 
     @property
     def archive_dir(self) -> Path:
@@ -180,13 +232,17 @@ class Settings(BaseSettings):
 
     @property
     def outbox_dir(self) -> Path:
-        """Receipts for insurers."""
+        """Receipts and notices for insurers."""
         return self.home / "outbox"
 
     @property
     def registers_dir(self) -> Path:
         """Register filings made on the command line (waivers, explanations, appeals); pulled like an inbox."""
         return self.home / "registers"
+
+    def delivery_report(self) -> Path:
+        """What the last delivery pass left undelivered; renewed by every pass, also when no release follows."""
+        return self.home / "deliveries.json"
 
     @property
     def dagster_home(self) -> Path:
@@ -251,6 +307,10 @@ def describe(settings: Settings) -> list[SettingLine]:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables with our prefix that name neither a setting nor a secret: a typo would otherwise pass in silence."""
-    known = {PERSON_KEY_VARIABLE, *(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)}
+    known = {
+        PERSON_KEY_VARIABLE,
+        *SECRETS,
+        *(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields),
+    }
     ours = (name for name in environment if name.upper().startswith(ENV_PREFIX))
     return sorted(name for name in ours if name.upper() not in known)

@@ -16,6 +16,7 @@ from pipelines.cli.explanation import explanation
 from pipelines.cli.findings import findings
 from pipelines.cli.history import history, retry
 from pipelines.cli.kpi import kpi
+from pipelines.cli.notices import notices
 from pipelines.cli.output import stderr_console
 from pipelines.cli.receipt import receipt
 from pipelines.cli.revisions import revisions
@@ -39,6 +40,7 @@ app = typer.Typer(
 for command in (
     run,
     status,
+    notices,
     kpi,
     findings,
     receipt,

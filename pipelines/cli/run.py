@@ -139,6 +139,7 @@ def _note(summary: object) -> str:
     from pipelines.orchestration.summaries import (
         FormSummary,
         ModelsSummary,
+        NoticesSummary,
         PullSummary,
         ReleaseSummary,
         SettleSummary,
@@ -157,6 +158,11 @@ def _note(summary: object) -> str:
             return (
                 f"{summary.accepted:,} accepted, {summary.partly_accepted:,} partly, "
                 f"{summary.rejected:,} rejected, {summary.malformed:,} unreadable"
+            )
+        case NoticesSummary():
+            undelivered = summary.waiting + summary.refused
+            return f"{summary.delivered:,} delivered" + (
+                f", {undelivered:,} not delivered" if undelivered else ""
             )
         case ModelsSummary() if summary.rebuilt:
             return f"{summary.models} models, {summary.tests_passed} tests passed"
@@ -185,6 +191,12 @@ def _facts(outcome: RefreshOutcome, seconds: float) -> list[dict[str, object]]:
             "findings_w",
         ):
             facts[name] = getattr(outcome.settle, name)
+    if outcome.notices:
+        facts |= {
+            "notices_delivered": outcome.notices.delivered,
+            "notices_waiting": outcome.notices.waiting,
+            "notices_refused": outcome.notices.refused,
+        }
     if outcome.models:
         facts |= {"models": outcome.models.models, "models_rebuilt": outcome.models.rebuilt}
     if outcome.release:
@@ -221,6 +233,12 @@ def _tell(settings: Settings, outcome: RefreshOutcome, seconds: float) -> None:
             f"[red]退回 rejected {settled.rejected:,}[/], "
             f"[red]无法识别 unreadable {settled.malformed:,}[/], 被替代 superseded {settled.superseded:,}\n"
             f"  问题 findings: 阻断 blocking {settled.findings_e:,}, 提示 warnings {settled.findings_w:,}",
+            soft_wrap=True,
+        )
+    if outcome.notices and (outcome.notices.waiting or outcome.notices.refused):
+        console.print(
+            f"  [red]未送达 undelivered {outcome.notices.waiting + outcome.notices.refused:,}[/]: "
+            "xiaobao notices --undelivered",
             soft_wrap=True,
         )
     for label, place in (

@@ -1,7 +1,8 @@
 """The institution master in force: R03 filings as the registry every other room reads.
 
-Belongs here: the views `registry.institutions` (rows of the newest R03 in force) and `registry.reporters` (who files).
-Does not belong here: checks of R03 itself (its contract).
+Belongs here: the views `registry.institutions` (rows of the newest R03 in force), `registry.reporters` (who files, as
+now) and `registry.licences` (as what, from when until when). Does not belong here: checks of R03 itself (its contract),
+which form is owed (`obligations`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ def prepare_registry(con: duckdb.DuckDBPyConnection) -> None:
         FROM registry.institutions AS i
         WHERE NOT EXISTS (SELECT 1 FROM registry.institutions AS p WHERE p.org_code = i.parent_code)
         QUALIFY row_number() OVER (PARTITION BY org_code ORDER BY valid_from DESC) = 1;
+        -- The class of a reporter through time: the first line also holds before its day, each until the next begins.
+        CREATE OR REPLACE VIEW registry.licences AS
+        SELECT r.org_code, i.insurer_class, r.opened_on, r.closed_on, r.successor_code,
+            CASE WHEN lag(i.valid_from) OVER w IS NOT NULL THEN i.valid_from END AS since,
+            lead(i.valid_from) OVER w AS until
+        FROM registry.institutions AS i JOIN registry.reporters AS r USING (org_code)
+        WINDOW w AS (PARTITION BY i.org_code ORDER BY i.valid_from);
         """
     )
 

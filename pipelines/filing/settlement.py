@@ -21,7 +21,8 @@ from pipelines.filing.differences import record_differences
 from pipelines.filing.events import record_events
 from pipelines.filing.excuses import MACROS as EXCUSE_MACROS
 from pipelines.filing.excuses import STEERING_FORMS, apply_excuses, note_steered
-from pipelines.filing.obligations import compute_obligations, record_obligations
+from pipelines.filing.notices import record_notices
+from pipelines.filing.obligations import compute_obligations, licensed, owes_period, record_obligations
 from pipelines.filing.registry import prepare_registry, require_registry
 from pipelines.filing.versions import (
     check_numbers,
@@ -93,6 +94,7 @@ def settle(
         compute_obligations(con)
         record_obligations(con)
         record_events(con)
+        record_notices(con)
     return Settled(judged, moment)
 
 
@@ -238,9 +240,9 @@ def _judge(
 
 
 def _check_obliged(con: duckdb.DuckDBPyConnection) -> None:
-    """ENV-S04: the reporter stands in the registry, is of an obliged class, and open in the period."""
+    """ENV-S04: the reporter stands in the registry, is of an obliged class in the period, and owes the period."""
     con.execute(
-        """
+        f"""
         INSERT INTO ledger.finding
         SELECT p.submission_no, 'ENV-S04', 'settle', NULL, NULL, p.reporter_code, NULL,
             CASE WHEN f.side = 'supervisor' THEN '本报表由监管机构报送'
@@ -250,11 +252,10 @@ def _check_obliged(con: duckdb.DuckDBPyConnection) -> None:
         FROM ledger.parcel AS p
         JOIN checked USING (submission_no)
         JOIN reference.forms AS f ON f.form = p.form AND f.side <> 'official'
-        LEFT JOIN registry.reporters AS r ON r.org_code = p.reporter_code
+        LEFT JOIN registry.licences AS r ON r.org_code = p.reporter_code AND {licensed("r", "p")}
         LEFT JOIN reference.obliged_classes AS o ON o.form = p.form AND o.insurer_class = r.insurer_class
         WHERE (f.side = 'supervisor' AND p.reporter_code <> (SELECT supervisor_code FROM reference.supervisor))
-            OR (f.side = 'insurer' AND (
-                r.org_code IS NULL OR o.form IS NULL OR r.opened_on > p.period_end OR r.closed_on <= p.period_end))"""
+            OR (f.side = 'insurer' AND (r.org_code IS NULL OR o.form IS NULL OR NOT {owes_period("r", "p")}))"""
     )
 
 

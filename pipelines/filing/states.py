@@ -1,4 +1,4 @@
-"""The life of a submission as a table: states, events, and what each event makes of each state.
+"""The lives of a submission and of an obligation as tables: states, events, what each event makes of each state.
 
 Belongs here: the vocabulary and the transition table of submissions, in words a filer can act on. A state is the
 fold of a submission's events through `TRANSITIONS`; nothing sets it otherwise.
@@ -168,3 +168,132 @@ TRANSITIONS: dict[tuple[str, str], str] = _transitions()
 
 #: The event by which a judgement reaches a state.
 ENTRY: dict[str, str] = {EVENTS[event].to_state: event for event in (*_JUDGEMENTS, "fail")}
+
+
+# ------------------------------------------------------------------------------------------------ obligations
+
+#: What an obligation is as soon as its period is over.
+OBLIGATION_START = "pending"
+
+OBLIGATION_STATES: dict[str, State] = {
+    state.code: state
+    for state in (
+        State(
+            "pending",
+            "待报",
+            "报告期已结束,尚未到报送截止日,未收到报送。",
+            "The period is over, the deadline is not yet past, nothing has come.",
+            "insurer",
+            "在截止日前报送;确无业务的报零报告。",
+            "File by the deadline; file a nil report if there was no business.",
+        ),
+        State(
+            "received",
+            "已收待处理",
+            "已收到报送,等待我方处理,期间不催报。",
+            "A filing has come and waits for us; nobody is chased meanwhile.",
+            "analyst",
+            "我方处理(xiaobao run、xiaobao retry);机构无需操作。",
+            "We process it (xiaobao run, xiaobao retry); nothing for the insurer to do.",
+        ),
+        State(
+            "draft",
+            "仅保存",
+            "收到的文件状态为已保存或已校验,并未提交,视同未报。",
+            "The file that came is saved or validated, not submitted: it counts as not filed.",
+            "insurer",
+            "将信封状态改为 SUBMITTED 后重新报送;保存不等于报送。",
+            "Send it again with the state SUBMITTED; saved is not submitted.",
+        ),
+        State(
+            "rejected",
+            "退回",
+            "收到的报送未被接受,没有有效版本。",
+            "What came was not accepted; no version is in force.",
+            "insurer",
+            "按回执更正后以下一序号重报。",
+            "Correct it as the receipt says and resubmit with the next number.",
+        ),
+        State(
+            "withdrawn",
+            "已撤回",
+            "机构撤回了已接受的报送,没有有效版本。",
+            "The insurer withdrew the accepted filing; no version is in force.",
+            "insurer",
+            "以下一序号重新报送。",
+            "File again with the next number.",
+        ),
+        State(
+            "missing",
+            "缺报",
+            "已过报送截止日,未收到任何报送。缺报不是零。",
+            "The deadline is past and nothing has come. Missing is not zero.",
+            "insurer",
+            "立即报送;确无业务的报零报告。",
+            "File at once; file a nil report if there was no business.",
+        ),
+        State(
+            "filed",
+            "已报",
+            "截止日前报送的版本有效。",
+            "A version filed by the deadline is in force.",
+            "nobody",
+            "无需操作。",
+            "Nothing to do.",
+            in_force=True,
+        ),
+        State(
+            "late",
+            "迟报",
+            "有效版本在截止日后报送。",
+            "The version in force came after the deadline.",
+            "nobody",
+            "无需操作;迟报计入按时报送率。",
+            "Nothing to do; it counts against on-time filing.",
+            in_force=True,
+        ),
+    )
+}
+
+#: Code -> what happened to the obligation.
+OBLIGATION_EVENTS: dict[str, str] = {
+    "opened": "报告期结束 the period ended",
+    "drafted": "收到未提交的文件 a file came that is not submitted",
+    "received": "收到待我方处理的报送 a filing came that waits for us",
+    "refused": "报送被退回 a filing was refused",
+    "filed": "按期接受 a filing was accepted that is not late",
+    "filed_late": "逾期接受 a late filing was accepted",
+    "withdrawn": "撤回 the version in force was withdrawn",
+    "due": "截止日已过 the deadline passed",
+}
+
+
+def _obligation_transitions() -> dict[tuple[str, str], str]:
+    """All (state, event) pairs: what is in force ends by withdrawal only; else the newest arrival decides."""
+    arrivals = {
+        "drafted": "draft",
+        "received": "received",
+        "refused": "rejected",
+        "filed": "filed",
+        "filed_late": "late",
+    }
+    table: dict[tuple[str, str], str] = {}
+    for code, state in OBLIGATION_STATES.items():
+        for event in OBLIGATION_EVENTS:
+            if state.in_force:
+                to = "withdrawn" if event == "withdrawn" else code
+            elif code == "received" and event == "drafted":
+                to = code  # a later draft does not make a filing that waits for us undone
+            elif code == "pending" and event == "due":
+                to = "missing"
+            else:
+                to = arrivals.get(event, code)
+            table[code, event] = to
+    return table
+
+
+OBLIGATION_TRANSITIONS: dict[tuple[str, str], str] = _obligation_transitions()
+"""(state, event) -> state for every pair; the fold of an obligation's events from `OBLIGATION_START` is its status."""
+
+#: States in which the insurer has yet to act, so that the calendar's notices are for it.
+UNMET = tuple(code for code, state in OBLIGATION_STATES.items() if state.actor == "insurer")

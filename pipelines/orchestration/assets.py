@@ -8,6 +8,7 @@ adds no code.
 # No `from __future__ import annotations`: dagster reads the annotations of assets and sensors as objects.
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,15 @@ from pydantic import Field
 
 from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.model import Form
-from pipelines.orchestration.checks import VERDICTS, verdict_check_results, verdict_check_specs
+from pipelines.orchestration.checks import (
+    OBLIGATIONS,
+    VERDICTS,
+    board_table,
+    obligation_check_results,
+    obligation_check_specs,
+    verdict_check_results,
+    verdict_check_specs,
+)
 from pipelines.orchestration.partitions import partition_key, partitions_of, periods_of
 from pipelines.orchestration.resources import Progress, Steps
 from pipelines.orchestration.summaries import PeriodCounts
@@ -27,6 +36,7 @@ WRITER_POOL = "duckdb_writer"
 
 RECEIVED = dg.AssetKey("received")
 RELEASE = dg.AssetKey("release")
+NOTICES = dg.AssetKey("notices")
 
 
 def filed_key(form: str) -> dg.AssetKey:
@@ -144,6 +154,66 @@ def verdicts_asset(forms: Sequence[Form]) -> dg.AssetsDefinition:
         )
 
     return verdicts
+
+
+@dg.asset(
+    key=OBLIGATIONS,
+    deps=[VERDICTS],
+    check_specs=obligation_check_specs(),
+    group_name="filing",
+    kinds={"duckdb"},
+    pool=WRITER_POOL,
+    description="报送义务: who owes what by when and how it stands, period by period.",
+)
+def obligations(settings: dg.ResourceParam[Settings], steps: dg.ResourceParam[Steps]) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks dagster wants it plain
+    """The board, newest deadline first; checks tell who is missing and who was late, and block nothing."""
+    summary = steps.obligations(settings)
+    return dg.MaterializeResult(
+        metadata={
+            "as_of": str(summary.as_of or ""),
+            "obligations": sum(sum(board.counts.values()) for board in summary.periods),
+            "missing": len(summary.missing),
+            "periods": board_table(summary),
+        },
+        check_results=list(obligation_check_results(summary)),
+    )
+
+
+class NoticesConfig(dg.Config):
+    """The day to chase by."""
+
+    at: str = Field(
+        default="", description="催报时点 moment, 2025-04-11T08:00:00; empty: that of the verdicts"
+    )
+
+
+@dg.asset(
+    key=NOTICES,
+    deps=[OBLIGATIONS],
+    group_name="filing",
+    kinds={"file"},
+    pool=WRITER_POOL,
+    description="催报: reminders and notices of missing filings, delivered once each.",
+)
+def notices(
+    config: NoticesConfig,
+    settings: dg.ResourceParam[Settings],
+    steps: dg.ResourceParam[Steps],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """Send what is due; what fails waits for the next run and shows in `xiaobao status`."""
+    progress.begin("notices", "催报 notices")
+    summary = steps.notify(settings, datetime.fromisoformat(config.at) if config.at else None)
+    progress.finish("notices", summary)
+    return dg.MaterializeResult(
+        metadata={
+            "notices": summary.notices,
+            "delivered": summary.delivered,
+            "waiting": summary.waiting,
+            "refused": summary.refused,
+            **({"problem": summary.problem} if summary.problem else {}),
+        }
+    )
 
 
 def release_asset(models: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:

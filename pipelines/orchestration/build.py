@@ -13,7 +13,14 @@ import dagster as dg
 
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
-from pipelines.orchestration.assets import filed_asset, received, release_asset, verdicts_asset
+from pipelines.orchestration.assets import (
+    filed_asset,
+    notices,
+    obligations,
+    received,
+    release_asset,
+    verdicts_asset,
+)
 from pipelines.orchestration.jobs import build_jobs
 from pipelines.orchestration.models import (
     ModelProject,
@@ -23,7 +30,7 @@ from pipelines.orchestration.models import (
     prepare_manifest,
 )
 from pipelines.orchestration.resources import default_resources
-from pipelines.orchestration.schedules import deadline_schedules
+from pipelines.orchestration.schedules import deadline_schedules, notices_schedule
 from pipelines.orchestration.sensors import inbox_sensor
 from pipelines.settings import Settings, load_settings
 
@@ -63,11 +70,13 @@ def assemble(
                 received,
                 *(filed_asset(form, settings.first_month) for form in forms),
                 verdicts_asset(forms),
+                obligations,
+                notices,
                 models_assets(project),
                 release_asset(leaf_keys(project)),
             ],
             jobs=build_jobs(forms),
-            schedules=deadline_schedules(forms),
+            schedules=[*deadline_schedules(forms), notices_schedule()],
             sensors=[inbox_sensor()],
             resources={**default_resources(settings), **resource_overrides},
             executor=dg.in_process_executor,

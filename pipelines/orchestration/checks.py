@@ -1,4 +1,4 @@
-"""Checks: one per form, on the verdicts, carrying the form's rule table.
+"""Checks: one per form, on the verdicts, carrying the form's rule table; two on the obligations.
 
 A check only shows what the verdicts say; it gates nothing (the gate is data: models read accepted rows). A
 filer's findings are ordinary and make a warning. A form none of whose rules was run does not pass.
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import dagster as dg
 
 from pipelines.contracts.model import Form
-from pipelines.orchestration.summaries import RuleTally, SettleSummary
+from pipelines.filing.states import OBLIGATION_STATES
+from pipelines.orchestration.summaries import ObligationsSummary, RuleTally, SettleSummary, UnmetObligation
 
 VERDICTS = dg.AssetKey("verdicts")
+OBLIGATIONS = dg.AssetKey("obligations")
 
 
 def check_name(form: str) -> str:
@@ -92,5 +94,105 @@ _RULE_TABLE = dg.TableSchema(
         dg.TableColumn("failed", "int", description="不通过 submissions with findings"),
         dg.TableColumn("not_run", "int", description="未运行 submissions the rule could not be run on"),
         dg.TableColumn("findings", "int", description="问题数 findings in all"),
+    ]
+)
+
+
+_SHOWN = 500
+"""Obligations that a check's table lists; the count beside it is of all."""
+
+_STATUSES = tuple(OBLIGATION_STATES)
+
+
+def obligation_check_specs() -> list[dg.AssetCheckSpec]:
+    """Nobody is missing; nobody was late at the newest deadline."""
+    return [
+        dg.AssetCheckSpec(
+            "no_missing_filings",
+            asset=OBLIGATIONS,
+            description="缺报: obligations past their deadline without a filing in force",
+        ),
+        dg.AssetCheckSpec(
+            "no_late_filings",
+            asset=OBLIGATIONS,
+            description="迟报: obligations of the newest deadline that were met after it",
+        ),
+    ]
+
+
+def obligation_check_results(summary: ObligationsSummary) -> Iterator[dg.AssetCheckResult]:
+    """Results for the specs of :func:`obligation_check_specs`; they warn and carry who it is."""
+    for name, found, told in (
+        ("no_missing_filings", summary.missing, "without a filing in force"),
+        ("no_late_filings", summary.late, "filed late at the newest deadline"),
+    ):
+        reporters = len({one.reporter_code for one in found})
+        yield dg.AssetCheckResult(
+            asset_key=OBLIGATIONS,
+            check_name=name,
+            # Without any obligation nothing was checked, which is no success.
+            passed=bool(summary.periods) and not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{len(found)} obligations of {reporters} reporters {told}"
+            if summary.periods
+            else "no obligation is known: nothing has been filed yet",
+            metadata={
+                "count": len(found),
+                "obligations": dg.MetadataValue.table(
+                    records=[_unmet_record(one) for one in found[:_SHOWN]], schema=_UNMET_TABLE
+                ),
+            },
+        )
+
+
+def board_table(summary: ObligationsSummary) -> dg.TableMetadataValue:
+    """One line a period: its deadline and how many obligations have each status."""
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord(
+                {
+                    "period": board.period,
+                    "due_date": board.due_date.isoformat(),
+                    **{status: board.counts.get(status, 0) for status in _STATUSES},
+                }
+            )
+            for board in summary.periods
+        ],
+        schema=dg.TableSchema(
+            columns=[
+                dg.TableColumn("period", "string", description="报告期"),
+                dg.TableColumn("due_date", "string", description="截止日"),
+                *(
+                    dg.TableColumn(code, "int", description=state.label_zh)
+                    for code, state in OBLIGATION_STATES.items()
+                ),
+            ]
+        ),
+    )
+
+
+def _unmet_record(one: UnmetObligation) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "form": one.form,
+            "period": one.period,
+            "reporter": one.reporter_code,
+            "name": one.name,
+            "due_date": one.due_date.isoformat(),
+            "status": one.status,
+            "days_late": one.days_late or 0,
+        }
+    )
+
+
+_UNMET_TABLE = dg.TableSchema(
+    columns=[
+        dg.TableColumn("form", "string", description="报表"),
+        dg.TableColumn("period", "string", description="报告期"),
+        dg.TableColumn("reporter", "string", description="报送机构"),
+        dg.TableColumn("name", "string", description="简称"),
+        dg.TableColumn("due_date", "string", description="截止日"),
+        dg.TableColumn("status", "string", description="状态"),
+        dg.TableColumn("days_late", "int", description="迟报天数"),
     ]
 )

@@ -1,4 +1,4 @@
-"""Jobs: the whole refresh in one run, and one job per frequency for backfills over a range of periods.
+"""Jobs: the whole refresh in one run, one job per frequency for backfills over a range of periods, and the notices.
 
 `refresh` covers forms of every frequency and all their periods in a single run without partitions: files say
 which period they are for, so nobody has to choose. `refresh_monthly` and `refresh_quarterly` do the same for
@@ -17,12 +17,13 @@ from dagster._core.definitions.assets.job.asset_job import build_asset_job, get_
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from pipelines.contracts.model import Form
-from pipelines.orchestration.assets import filed_key
+from pipelines.orchestration.assets import NOTICES, filed_key
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 REFRESH = "refresh"
+NOTIFY = "notify"
 
 
 class MixedPartitionsJob(UnresolvedAssetJobDefinition):
@@ -54,7 +55,7 @@ class MixedPartitionsJob(UnresolvedAssetJobDefinition):
 
 
 def build_jobs(forms: Iterable[Form]) -> list[UnresolvedAssetJobDefinition]:
-    """`refresh`, then one job per frequency that has partitions."""
+    """`refresh`, `notify`, then one job per frequency that has partitions."""
     quarterly = [form for form in forms if form.side != "official" and form.frequency == "quarterly"]
     monthly = [form for form in forms if form.side != "official" and form.frequency != "quarterly"]
     return [
@@ -62,6 +63,11 @@ def build_jobs(forms: Iterable[Form]) -> list[UnresolvedAssetJobDefinition]:
             REFRESH,
             selection=AssetSelection.all(),
             description="收件到发布: everything received so far, all forms and periods, in one run.",
+        ),
+        dg.define_asset_job(
+            NOTIFY,
+            selection=AssetSelection.assets(NOTICES),
+            description="催报: send the notices that are due on the day, without reading or computing anything.",
         ),
         *(
             dg.define_asset_job(

@@ -7,6 +7,7 @@ Do not put here: connections (each step opens and closes its own, so that no loc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import dagster as dg
@@ -14,6 +15,8 @@ import dagster as dg
 from pipelines.orchestration.summaries import (
     FormSummary,
     ModelsSummary,
+    NoticesSummary,
+    ObligationsSummary,
     PullSummary,
     ReleaseSummary,
     SettleSummary,
@@ -46,6 +49,12 @@ class Steps(Protocol):
 
     def settle(self, settings: Settings, progress: ProgressCallback | None = None) -> SettleSummary:
         """Check across forms and periods, give every submission its state, renew obligations."""
+
+    def obligations(self, settings: Settings) -> ObligationsSummary:
+        """The board of obligations as the last settlement left it."""
+
+    def notify(self, settings: Settings, at: datetime | None = None) -> NoticesSummary:
+        """Send the notices that are due; a failing delivery is recorded, never raised."""
 
     def publish(self, settings: Settings) -> ReleaseSummary:
         """Freeze a release if anything differs from the one in force."""

@@ -27,6 +27,7 @@ from pipelines.orchestration.resources import Progress, SilentProgress
 from pipelines.orchestration.summaries import (
     FormSummary,
     ModelsSummary,
+    NoticesSummary,
     PullSummary,
     RefreshOutcome,
     ReleaseSummary,
@@ -68,6 +69,8 @@ class _Recorder:
                 outcome.forms.append(summary)
             case SettleSummary():
                 outcome.settle = summary
+            case NoticesSummary():
+                outcome.notices = summary
             case ModelsSummary():
                 outcome.models = summary
             case ReleaseSummary():
@@ -119,7 +122,9 @@ def refresh(
             tags={STARTED_BY: str(os.getpid()), "xiaobao/cause": "command line"},
         )
         outcome.run_id = result.run_id
-        if not (forms or periods):
+        # Notices that did not arrive are tried again by the next run, also when nothing new has come.
+        waiting = outcome.notices is not None and outcome.notices.waiting
+        if not (forms or periods or waiting):
             idle.remember(settings, state)
     return outcome
 

@@ -1,4 +1,4 @@
-"""Schedules: a refresh on the morning after each filing deadline, from the contracts' deadlines.
+"""Schedules: a refresh on the morning after each filing deadline, and the notices of every working day.
 
 A deadline that falls on a holiday moves to the next working day, which no cron expression can say. So the
 cron covers the mornings on which the deadline may lie behind, and the evaluation asks the working-day
@@ -15,7 +15,8 @@ import dagster as dg
 from pipelines.contracts.model import Form
 from pipelines.contracts.periods import Period, PeriodKind, filing_deadline
 from pipelines.contracts.working_days import load_working_days
-from pipelines.orchestration.jobs import REFRESH
+from pipelines.orchestration.assets import NOTICES
+from pipelines.orchestration.jobs import NOTIFY, REFRESH
 from pipelines.settings import TIMEZONE
 
 _LONGEST_ROLL = 12
@@ -36,6 +37,30 @@ def due_period(kind: PeriodKind, deadline_days: int, today: date) -> Period | No
     period = Period.containing(kind, today).shift(-1)
     deadline = filing_deadline(period, deadline_days, load_working_days().is_working_day)
     return period if deadline == today - timedelta(days=1) else None
+
+
+def notices_schedule() -> dg.ScheduleDefinition:
+    """The job `notify` at 08:00 of each working day, as of that moment: chasing goes on when nobody files."""
+
+    @dg.schedule(
+        name="notices_of_the_day",
+        cron_schedule="0 8 * * *",
+        job_name=NOTIFY,
+        execution_timezone=TIMEZONE,
+        description="08:00 of each working day: reminders and notices of missing filings.",
+    )
+    def notices_of_the_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        moment = context.scheduled_execution_time
+        if not load_working_days().is_working_day(moment.date()):
+            return dg.SkipReason(f"{moment.date()} is no working day")
+        at = moment.replace(tzinfo=None).isoformat(timespec="seconds")
+        return dg.RunRequest(
+            run_key=f"notices-{at}",
+            run_config={"ops": {NOTICES.path[-1]: {"config": {"at": at}}}},
+            tags={"xiaobao/cause": "notices"},
+        )
+
+    return notices_of_the_day
 
 
 def _schedule(frequency: str, deadline_days: int, codes: list[str]) -> dg.ScheduleDefinition:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
@@ -19,10 +21,12 @@ import duckdb
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
+from pipelines.filing import delivery, notices
 from pipelines.filing.events import prepare_events
 from pipelines.filing.receipts import write_receipts
 from pipelines.filing.registry import prepare_registry
 from pipelines.filing.settlement import settle as settle_filings
+from pipelines.filing.states import OBLIGATION_STATES, UNMET
 from pipelines.intake.archive import Archive
 from pipelines.intake.persons import require_same_key
 from pipelines.intake.pull import pull as pull_source
@@ -30,11 +34,15 @@ from pipelines.intake.sources import Source
 from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.orchestration.summaries import (
     FormSummary,
+    NoticesSummary,
+    ObligationsSummary,
+    PeriodBoard,
     PeriodCounts,
     PullSummary,
     ReleaseSummary,
     RuleTally,
     SettleSummary,
+    UnmetObligation,
 )
 from pipelines.publication.release import MadeOf, fingerprint
 from pipelines.publication.release import publish as publish_release
@@ -145,6 +153,37 @@ def retry(settings: Settings, submission_ids: Sequence[str]) -> int:
             return close_failures(con, [number for (number,) in numbers])
 
 
+def obligations(settings: Settings) -> ObligationsSummary:
+    """The board of obligations as the last settlement left it."""
+    catalogue = load_catalogue()
+    with _warehouse(settings, catalogue) as con:
+        return _board(con)
+
+
+def notify(settings: Settings, at: datetime | None = None) -> NoticesSummary:
+    """Send the notices that are due and were not sent; what fails is recorded and tried again by the next call.
+
+    Args:
+        settings: channels, recipients, outbox.
+        at: the day to chase by; the moment of the last settlement when that is later or nothing is given.
+    """
+    catalogue = load_catalogue()
+    with _warehouse(settings, catalogue) as con:
+        row = con.execute("SELECT as_of FROM reference.run").fetchone()
+        if row is None or row[0] is None:
+            return NoticesSummary(0, 0, 0, 0)
+        with ExitStack() as stack:
+            if at is not None and at > row[0]:
+                stack.enter_context(notices.as_of(con, at))
+            messages = notices.unsent(con)
+        channels, recipients, problem = _channels(settings)
+        done = delivery.deliver(
+            con, messages, channels, recipients, problem=problem, seconds=settings.delivery_seconds
+        )
+        delivery.write_report(con, settings.delivery_report, problem)
+    return NoticesSummary(len(messages), done.delivered, done.waiting, done.refused, problem)
+
+
 def publish(settings: Settings) -> ReleaseSummary:
     """Freeze a release if anything differs from the one in force.
 
@@ -168,6 +207,32 @@ def publish(settings: Settings) -> ReleaseSummary:
     return ReleaseSummary(
         release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
     )
+
+
+def _channels(
+    settings: Settings,
+) -> tuple[dict[str, delivery.Channel], dict[str, delivery.Recipient], str]:
+    """Channels in use, recipients by reporter, and what is wrong with the recipients file (then nobody has a line)."""
+    secret = delivery.credentials()
+    channels: dict[str, delivery.Channel] = {
+        "directory": delivery.DirectoryChannel(settings.outbox_dir.as_uri()),
+        "email": delivery.EmailChannel(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.mail_from,
+            settings.smtp_tls,
+            secret["user"],
+            secret["password"],
+            settings.delivery_timeout,
+        ),
+        "webhook": delivery.WebhookChannel(settings.delivery_timeout, secret["token"]),
+    }
+    if settings.recipients is None:
+        return channels, {}, ""
+    try:
+        return channels, delivery.read_recipients(settings.recipients, settings.channels), ""
+    except delivery.RecipientsError as error:
+        return channels, {}, str(error)
 
 
 def code_version() -> str:
@@ -247,6 +312,39 @@ def _settle_summary(con: duckdb.DuckDBPyConnection) -> SettleSummary:
         findings_e=int(errors),
         findings_w=int(warnings),
         rules=[RuleTally(*row) for row in tallies],
+    )
+
+
+def _board(con: duckdb.DuckDBPyConnection) -> ObligationsSummary:
+    """Counts by period, newest deadline first; everybody behind, late ones of the newest deadline only."""
+    counted = con.execute(
+        """
+        SELECT period, due_date, status, count(*)::INTEGER FROM filing.obligations GROUP BY ALL
+        ORDER BY due_date DESC, period, status"""
+    ).fetchall()
+    periods = [
+        PeriodBoard(period, due, {status: n for _, _, status, n in group})
+        for (period, due), group in groupby(counted, key=lambda row: row[:2])
+    ]
+    behind = con.execute(
+        """
+        SELECT o.form, o.period, o.reporter_code, coalesce(r.alias, r.name, o.reporter_code), o.due_date, o.status,
+            o.days_late
+        FROM filing.obligations AS o
+        LEFT JOIN registry.reporters AS r ON r.org_code = o.reporter_code
+        CROSS JOIN reference.run AS n
+        WHERE o.due_date < n.as_of::DATE AND (o.status IN (SELECT unnest(?)) OR (o.status = 'late' AND o.due_date = (
+            SELECT max(due_date) FROM filing.obligations WHERE due_date < n.as_of::DATE)))
+        ORDER BY o.due_date DESC, o.form, o.reporter_code""",
+        [list(UNMET)],
+    ).fetchall()
+    found = [UnmetObligation(*row) for row in behind]
+    as_of = con.execute("SELECT as_of FROM reference.run").fetchone()
+    return ObligationsSummary(
+        as_of[0] if as_of else None,
+        periods,
+        [one for one in found if not OBLIGATION_STATES[one.status].in_force],
+        [one for one in found if OBLIGATION_STATES[one.status].in_force],
     )
 
 

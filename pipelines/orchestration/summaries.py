@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 
 
@@ -71,6 +72,52 @@ class SettleSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodBoard:
+    """One period's obligations by status; `counts` holds only statuses that occur."""
+
+    period: str
+    due_date: date
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmetObligation:
+    """An obligation past its deadline without a filing in force, or met late."""
+
+    form: str
+    period: str
+    reporter_code: str
+    name: str
+    due_date: date
+    status: str
+    days_late: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationsSummary:
+    """The board as of the run: per period, newest first, and who is behind; late ones of the newest period due only."""
+
+    as_of: datetime | None
+    periods: Sequence[PeriodBoard] = ()
+    missing: Sequence[UnmetObligation] = ()
+    late: Sequence[UnmetObligation] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesSummary:
+    """What a delivery pass did: messages due, delivered, left for the next pass, refused for good.
+
+    `problem` says what is wrong with the recipients file, if anything.
+    """
+
+    notices: int
+    delivered: int
+    waiting: int
+    refused: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsSummary:
     """dbt's work: nodes built, tests by outcome. `rebuilt` is False if the models were already those of the
     data.
@@ -102,6 +149,7 @@ class RefreshOutcome:
     pull: PullSummary | None = None
     forms: list[FormSummary] = field(default_factory=list)
     settle: SettleSummary | None = None
+    notices: NoticesSummary | None = None
     models: ModelsSummary | None = None
     release: ReleaseSummary | None = None
     seconds: dict[str, float] = field(default_factory=dict)

@@ -33,11 +33,13 @@ PUBLIC_TABLES: dict[str, str] = {
     "filing.changed_cells": "submission_id, change, row_no NULLS LAST, old_row_no NULLS LAST, column_name NULLS FIRST",
     "filing.findings": "submission_id, rule_code, row_no NULLS FIRST, column_name NULLS FIRST, value NULLS FIRST",
     "filing.obligations": "form, period, reporter_code",
+    "filing.obligation_events": "form, period, reporter_code, event_no",
+    "filing.notices": "reporter_code, form, period, notice_date",
     "filing.verdicts": "submission_id, rule_code",
+    "filing.excuses": "submission_id, rule_code, kind, excuse_id",
     "filing.events": "submission_id, event_no",
     "filing.control_totals": "submission_id, column_name",
     "filing.carried_rows": "submission_id, row_no",
-    "filing.excuses": "submission_id, rule_code, kind, excuse_id",
     "filed.f14": "submission_id, row_no",
     "filed.r02": "submission_id, row_no",
     "filed.r04": "submission_id, row_no",
@@ -201,7 +203,9 @@ def _write(
                 (SELECT count(*) FROM ledger.standing) AS submissions,
                 (SELECT count(*) FROM ledger.standing WHERE sys_from IS NOT NULL AND sys_to IS NULL) AS in_force,
                 (SELECT count(*) FROM ledger.obligation) AS obligations,
-                (SELECT count(*) FROM ledger.obligation WHERE status IN ('missing', 'rejected'))
+                (SELECT count(*) FROM ledger.obligation
+                    WHERE status NOT IN ('filed', 'late', 'received')
+                        AND due_date < (SELECT as_of FROM reference.run)::DATE)
                     AS obligations_unmet""",
             [
                 f"v{number}",

@@ -111,7 +111,7 @@ class Facts:
     """Rows that count and who has filed, collected while the bureau is generated."""
 
     rows: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
-    coverage: list[tuple[str, str, int, bool, bool, bool, bool]] = field(default_factory=list)
+    coverage: list[tuple[str, str, int, bool, bool, bool, bool, bool, bool]] = field(default_factory=list)
 
     def add(
         self, form: str, period: Period, rows: pl.DataFrame, bad: pl.DataFrame, filings: Sequence[Filing]
@@ -167,6 +167,8 @@ class Facts:
                 bool(accepted) and deadline is not None and min(accepted) <= deadline,
                 bool(first),
                 bool(first) and first[0].number not in erring,
+                bool(accepted),
+                bool(accepted) and any(one.sequence > 1 for one in filings),
             )
         )
 
@@ -179,6 +181,8 @@ _COVERAGE_SCHEMA = {
     "on_time": pl.Boolean,
     "has_first": pl.Boolean,
     "first_sound": pl.Boolean,
+    "accepted": pl.Boolean,
+    "again": pl.Boolean,
 }
 
 
@@ -204,7 +208,7 @@ def kpi_values(
         The columns of ``answer_tables.OUTPUT``, numbers as decimal text, sorted by all key columns.
     """
     computed = _Answers(registry, months, quarters, facts, as_of.date(), days).all()
-    rows = pl.concat(computed)
+    rows = pl.concat([*computed, _restatements(pl.concat(computed))])
     return tables.texts(rows).select(*tables.OUTPUT).sort(*tables.KEYS, nulls_last=False)
 
 
@@ -823,7 +827,7 @@ class _Answers:
     # ---------------------------------------------------------------------------------------------- quality
 
     def _quality(self) -> list[pl.DataFrame]:
-        """DQ-01 obligations met in time, DQ-02 first submissions without an E finding; in all and by form."""
+        """DQ-01 met in time, DQ-02 first submissions without an E finding, DQ-03 filed again; in all and by form."""
         owed = self._coverage.filter(_C("reporter") >= 0)
         everybody = owed.with_columns(pl.lit(value=True).alias("in_force"))
         book = Book(self._book.insurers, everybody, self._book.windows)
@@ -831,6 +835,7 @@ class _Answers:
         for kpi, above, below in (
             ("DQ-01", _C("on_time"), pl.lit(value=True)),
             ("DQ-02", _C("first_sound"), _C("has_first")),
+            ("DQ-03", _C("again"), _C("accepted")),
         ):
             single = owed.select(
                 "form",
@@ -858,6 +863,30 @@ class _Answers:
             table = tables.by_grain(book.scope(_MONTHLY), sums)
             found.append(tables.labelled(tables.ratios(table), book, kpi))
         return found
+
+
+#: Divisions that stand for a whole KPI, beside the undivided value.
+_WHOLE = ("policy_basis", "statistic", "variant")
+
+
+def _restatements(rows: pl.DataFrame) -> pl.DataFrame:
+    """DQ-04: in a first release nothing has been published before, so there is no base and no number."""
+    whole = rows.filter(
+        (_C("grain") == "bureau")
+        & (_C("basis") == "current")
+        & ((_C("dimension") == "total") | _C("dimension").is_in(_WHOLE))
+    )
+    name = pl.when(_C("dimension") == "total").then(_C("kpi_id"))
+    nothing = pl.lit(None, pl.Int128)
+    return whole.with_columns(
+        name.otherwise(pl.format("{}.{}", "kpi_id", "dimension_value")).alias("dimension_value"),
+        pl.lit("kpi").alias("dimension"),
+        pl.lit("DQ-04").alias("kpi_id"),
+        nothing.alias("numerator"),
+        nothing.alias("denominator"),
+        nothing.alias("value"),
+        pl.when(_C("status") == "MISSING").then(_C("status")).otherwise(pl.lit("NO_BASE")).alias("status"),
+    )
 
 
 def _twice_the_middle(column: str) -> pl.Expr:

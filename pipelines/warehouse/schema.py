@@ -101,7 +101,26 @@ CREATE TABLE IF NOT EXISTS ledger.verdict (
 CREATE TABLE IF NOT EXISTS ledger.obligation (
     form VARCHAR NOT NULL, period VARCHAR NOT NULL, period_start DATE NOT NULL, period_end DATE NOT NULL,
     reporter_code VARCHAR NOT NULL, due_date DATE NOT NULL, status VARCHAR NOT NULL, submission_id VARCHAR,
-    filed_at TIMESTAMP, days_late INTEGER);
+    filed_at TIMESTAMP, days_late INTEGER, last_submission_id VARCHAR);
+-- What happened to each obligation, in order; its status is the fold of these events (filing.states).
+CREATE TABLE IF NOT EXISTS ledger.obligation_event (
+    form VARCHAR NOT NULL, period VARCHAR NOT NULL, reporter_code VARCHAR NOT NULL, event_no INTEGER NOT NULL,
+    event VARCHAR NOT NULL, happened_at TIMESTAMP NOT NULL, submission_id VARCHAR);
+-- Notices that the calendar calls for: one row for an obligation that was unmet on the morning of a stage's day;
+-- is_newest: no later stage's day has come.
+CREATE TABLE IF NOT EXISTS ledger.notice (
+    reporter_code VARCHAR NOT NULL, form VARCHAR NOT NULL, period VARCHAR NOT NULL, stage VARCHAR NOT NULL,
+    notice_date DATE NOT NULL, due_date DATE NOT NULL, is_newest BOOLEAN NOT NULL);
+-- What was told to whom, never derived again: one row for an obligation and stage that a message covered. No addresses.
+CREATE TABLE IF NOT EXISTS ledger.delivery (
+    message_id VARCHAR NOT NULL, reporter_code VARCHAR NOT NULL, form VARCHAR NOT NULL, period VARCHAR NOT NULL,
+    stage VARCHAR NOT NULL, notice_date DATE NOT NULL, channel VARCHAR NOT NULL, delivered_at TIMESTAMP NOT NULL);
+-- Messages that could not be delivered, to be tried again; gone once delivered or pointless. `recipient` is a digest of
+-- the recipient's line, so that a corrected address is tried at once; errors name no address.
+CREATE TABLE IF NOT EXISTS ledger.undelivered (
+    message_id VARCHAR PRIMARY KEY, reporter_code VARCHAR NOT NULL, stage VARCHAR NOT NULL, notice_date DATE NOT NULL,
+    channel VARCHAR NOT NULL, recipient VARCHAR NOT NULL, attempts INTEGER NOT NULL, is_permanent BOOLEAN NOT NULL,
+    error VARCHAR NOT NULL, tried_at TIMESTAMP NOT NULL);
 
 -- What each resubmission changes against the version it replaces (refused: would have replaced), down to the cell.
 CREATE TABLE IF NOT EXISTS ledger.difference (
@@ -280,7 +299,17 @@ JOIN ledger.parcel AS p USING (submission_no)
 LEFT JOIN reference.columns AS l ON l.form = p.form AND l.column_name = t.column_name;
 
 CREATE OR REPLACE VIEW filing.obligations AS
-SELECT form, period, reporter_code, due_date, status, submission_id, filed_at, days_late FROM ledger.obligation;
+SELECT form, period, reporter_code, due_date, status, submission_id, filed_at, days_late, last_submission_id
+FROM ledger.obligation;
+
+CREATE OR REPLACE VIEW filing.obligation_events AS
+SELECT form, period, reporter_code, event_no, event, happened_at, submission_id FROM ledger.obligation_event;
+
+CREATE OR REPLACE VIEW filing.notices AS
+SELECT n.reporter_code, n.form, n.period, n.stage, n.notice_date, n.due_date, n.is_newest, o.status,
+    o.last_submission_id
+FROM ledger.notice AS n
+JOIN ledger.obligation AS o USING (reporter_code, form, period);
 """
 
 #: Column letters of a spreadsheet: 1 -> A, 27 -> AA (up to ZZ, 702 columns; contracts stay far below).

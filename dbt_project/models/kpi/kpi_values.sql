@@ -1,7 +1,9 @@
 -- 指标值: every KPI at every grain and window, with the counts behind it, its status, its rank among insurers
 -- of a type.
 with chained as (
-    {% for step in ['kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median'] -%}
+    {% for step in [
+        'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median', 'kpi_restatement'
+    ] -%}
         select {{ step_columns() }}
         from {{ ref(step) }}
         {{ "where basis = 'current'" if step == 'kpi_ratio' }}

@@ -19,21 +19,36 @@ INSERT INTO registry.reporters VALUES
     ('00000000000011', '甲财产保险股份有限公司某市分公司', '甲财险', 'property'),
     ('00000000000012', '乙人寿保险股份有限公司某市分公司', '乙人寿', 'life');
 CREATE TABLE filing.obligations (form VARCHAR, period VARCHAR, reporter_code VARCHAR, due_date DATE, status VARCHAR,
-    submission_id VARCHAR, filed_at TIMESTAMP, days_late INTEGER);
-INSERT INTO filing.obligations VALUES
+    submission_id VARCHAR, filed_at TIMESTAMP, days_late INTEGER, last_submission_id VARCHAR);
+INSERT INTO filing.obligations
+SELECT *, submission_id FROM (VALUES
     ('F01', '2025-02', '00000000000011', '2025-03-10', 'filed', 'A1', '2025-03-09 10:00:00', 0),
     ('F01', '2025-03', '00000000000011', '2025-04-10', 'filed', 'A', '2025-04-09 10:00:00', 0),
     ('F01', '2025-03', '00000000000012', '2025-04-10', 'late', 'B', '2025-04-13 10:00:00', 3),
     ('F02', '2025-03', '00000000000011', '2025-04-10', 'rejected', NULL, NULL, NULL),
     ('F02', '2025-03', '00000000000012', '2025-04-10', 'missing', NULL, NULL, NULL),
     ('F11', '2025Q1', '00000000000011', '2025-04-14', 'filed', 'C', '2025-04-09 10:00:00', 0),
-    ('F01', '2025-04', '00000000000011', '2025-05-12', 'pending', NULL, NULL, NULL);
+    ('F01', '2025-04', '00000000000011', '2025-05-12', 'filed', 'D', '2025-05-06 10:00:00', 0),
+    ('F01', '2025-04', '00000000000012', '2025-05-12', 'draft', NULL, NULL, NULL))
+    AS t(form, period, reporter_code, due_date,
+    status, submission_id, filed_at, days_late);
+CREATE TABLE release.release (as_of TIMESTAMP);
+INSERT INTO release.release VALUES ('2025-05-08 12:00:00');
+CREATE TABLE filing.notices (reporter_code VARCHAR, form VARCHAR, period VARCHAR, stage VARCHAR, notice_date DATE,
+    due_date DATE, is_newest BOOLEAN, status VARCHAR, last_submission_id VARCHAR);
+INSERT INTO filing.notices VALUES
+    ('00000000000012', 'F02', '2025-03', 'second', '2025-04-15', '2025-04-10', false, 'missing', NULL),
+    ('00000000000012', 'F02', '2025-03', 'escalation', '2025-04-17', '2025-04-10', true, 'missing', NULL),
+    ('00000000000012', 'F01', '2025-03', 'missing', '2025-04-11', '2025-04-10', true, 'late', 'B'),
+    ('00000000000012', 'F01', '2025-04', 'reminder', '2025-05-08', '2025-05-12', true, 'draft', 'D0');
+CREATE TABLE filing.excuses (submission_id VARCHAR, rule_code VARCHAR, kind VARCHAR, excuse_id VARCHAR);
+INSERT INTO filing.excuses VALUES ('F01-2025-03-00000000000011-001', 'F01-I04', 'waiver', 'W1');
 CREATE TABLE filing.submissions (submission_id VARCHAR, form VARCHAR, period VARCHAR, reporter_code VARCHAR,
     kind VARCHAR, sequence_no INTEGER, state VARCHAR, signed_at TIMESTAMP, source_name VARCHAR, rows_read INTEGER,
     rows_accepted INTEGER, rows_quarantined INTEGER, rows_rejected INTEGER, error_count INTEGER,
-    warning_count INTEGER, late_days INTEGER, ruleset_version VARCHAR);
+    warning_count INTEGER, late_days INTEGER, ruleset_version VARCHAR, in_force BOOLEAN, unexplained_count INTEGER);
 INSERT INTO filing.submissions VALUES ('F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011',
-    'ORIGINAL', 1, 'partly_accepted', '2025-04-09 10:00:00', 'a.csv', 100, 98, 2, 0, 2, 1, 0, 'abc');
+    'ORIGINAL', 1, 'partly_accepted', '2025-04-09 10:00:00', 'a.csv', 100, 98, 2, 0, 2, 1, 0, 'abc', true, 1);
 CREATE TABLE filing.findings (submission_id VARCHAR, form VARCHAR, period VARCHAR, reporter_code VARCHAR,
     rule_code VARCHAR, rule_class VARCHAR, severity VARCHAR, sheet VARCHAR, row_no INTEGER, column_name VARCHAR,
     header VARCHAR, cell VARCHAR, value VARCHAR, expected VARCHAR, message_zh VARCHAR, message_en VARCHAR,

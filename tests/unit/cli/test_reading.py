@@ -98,6 +98,58 @@ def test_status_is_a_board_of_the_last_month_due_with_its_quarter(xiaobao: Xiaob
     assert "2025Q1" in result.stdout
 
 
+def test_status_shows_a_period_that_is_not_due_yet_when_asked(xiaobao: Xiaobao) -> None:
+    shown = xiaobao("status", "--period", "2025-04").stdout
+    assert "存 仅保存 draft 1" in shown
+    assert "✓ 已报 filed 1" in shown
+
+
+def test_status_tells_what_waits_for_somebody(xiaobao: Xiaobao, home: Path) -> None:
+    shown = xiaobao("status").stdout
+    for line in (
+        "2 逾期未报 overdue, all periods",
+        "2 应催报 notices due",
+        "1 待说明的提示性问题 unexplained warnings",
+        "1 有效豁免 waivers in force",
+    ):
+        assert line in shown
+    assert "未送达" not in shown
+    (home / "deliveries.json").write_text(
+        json.dumps(
+            {"problem": "", "undelivered": [{"message_id": "M1", "error": "the webhook answered 404"}]}
+        )
+    )
+    assert "1 未送达 undelivered" in xiaobao("status").stdout
+    (home / "deliveries.json").write_text(
+        json.dumps({"problem": "recipients.csv line 3: [x]", "undelivered": []})
+    )
+    assert "recipients.csv line 3: [x]" in xiaobao("status").stdout
+
+
+def test_notices_lists_the_newest_stage_of_what_is_unmet(xiaobao: Xiaobao) -> None:
+    found = rows(xiaobao("notices", "--format", "json"))
+    assert [(row["form"], row["period"], row["stage"]) for row in found] == [
+        ("F01", "2025-04", "reminder"),
+        ("F02", "2025-03", "escalation"),
+    ]
+    assert len(rows(xiaobao("notices", "--all", "--format", "json"))) == 4
+    [one] = rows(xiaobao("notices", "--stage", "second", "--all", "--format", "json"))
+    assert one["alias"] == "乙人寿"
+    assert rows(xiaobao("notices", "--reporter", "00000000000011", "--format", "json")) == []
+    assert xiaobao("notices", "--stage", "third").exit_code == 2
+
+
+def test_notices_that_were_not_delivered_say_why(xiaobao: Xiaobao, home: Path) -> None:
+    assert rows(xiaobao("notices", "--undelivered", "--format", "json")) == []
+    (home / "deliveries.json").write_text(
+        json.dumps(
+            {"problem": "", "undelivered": [{"message_id": "M1", "error": "the webhook answered 404"}]}
+        )
+    )
+    [one] = rows(xiaobao("notices", "--undelivered", "--format", "json"))
+    assert (one["message_id"], one["error"]) == ("M1", "the webhook answered 404")
+
+
 def test_status_lists_obligations_for_programs(xiaobao: Xiaobao) -> None:
     found = rows(xiaobao("status", "--period", "2025-03", "--format", "json"))
     assert {(row["form"], row["alias"], row["status"]) for row in found} >= {

@@ -50,6 +50,8 @@ MISSING = {("F01", "2024-08", PROPERTY_E), ("F11", "2024Q4", PROPERTY_E)}
 LATE = {("F01", "2024-05", LIFE_A), ("F02", "2024-05", LIFE_A)}
 #: First submission rejected, accepted on the second attempt.
 SECOND_ATTEMPT = {("F01", "2024-05", LIFE_A)}
+#: Accepted in part, with an error, and never corrected.
+UNCORRECTED = {("F02", "2024-06", PROPERTY_C)}
 
 Row = dict[str, Any]
 
@@ -379,12 +381,43 @@ def submissions(owed: list[Row]) -> list[Row]:
                     "kind": "ORIGINAL" if attempt == 1 else "RESUBMIT",
                     "sequence_no": attempt,
                     "state": "accepted" if good else "rejected",
-                    "first_pass": good,
+                    "first_pass": good and key not in UNCORRECTED,
                     "signed_at": due + timedelta(days=3 if key in LATE and good else -1),
                     "sys_from": due if good else None,
                 }
             )
     return rows
+
+
+def verdicts() -> list[Row]:
+    """Verdicts of three rules on four submissions of F01 for May 2024."""
+    found = {
+        "F01-I01": ("fail", 2, "fail", 3, "pass", 0, "pass", 0),
+        "F01-I02": ("fail", 7, "pass", 0, "pass", 0, "not_run", 0),
+        "F01-I03": ("pass", 0, "pass", 0, "pass", 0, "pass", 0),
+    }
+    on = [("F01", "2024-05", LIFE_A, 1), ("F01", "2024-05", LIFE_A, 2), ("F01", "2024-05", LIFE_B, 1),
+          ("F01", "2024-05", PROPERTY_C, 1)]  # fmt: skip
+    return [
+        {
+            "submission_id": f"{form}-{period}-{reporter}-{attempt:03d}",
+            "form": form,
+            "period": period,
+            "rule_code": rule,
+            "verdict": told[2 * place],
+            "findings": told[2 * place + 1],
+        }
+        for rule, told in found.items()
+        for place, (form, period, reporter, attempt) in enumerate(on)
+    ]
+
+
+def rules() -> list[Row]:
+    return [
+        {"form": "F01", "rule_code": f"F01-I0{n}", "severity": "W" if n == 2 else "E", "text_zh": "规则",
+         "text_en": "a rule"}
+        for n in (1, 2, 3)
+    ]  # fmt: skip
 
 
 def code_lists() -> list[Row]:
@@ -443,6 +476,8 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
     owed = obligations()
     fill(con, "filing.obligations", owed)
     fill(con, "filing.submissions", submissions(owed))
+    fill(con, "filing.verdicts", verdicts())
+    fill(con, "reference.rules", rules())
     filed = {
         "F01": complaints(),
         "F02": inquiries(),

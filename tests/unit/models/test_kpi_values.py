@@ -325,6 +325,59 @@ def test_filing_discipline(built: Dbt) -> None:
     assert row(built, "DQ-01", "2024-12", PROPERTY_E, **f11) is None
     assert row(built, "DQ-01", "2024Q4", PROPERTY_E) == figures(12, 13, "92.31")
     assert row(built, "DQ-01", "2024-12", PROPERTY_E, period_type="ytd", **f11) == figures(3, 4, "75.00")
+    # Of the six that were accepted one was filed again.
+    assert row(built, "DQ-03", "2024-05", LIFE_A) == figures(1, 6, "16.67")
+    assert row(built, "DQ-03", "2024-05", LIFE_A, **f01) == figures(1, 1, "100.00")
+    # What is missing was never accepted: of four owed three count below.
+    assert row(built, "DQ-03", "2024-08", PROPERTY_E) == figures(0, 3, "0.00")
+
+
+def test_filing_quality_puts_the_rates_side_by_side(built: Dbt) -> None:
+    columns = "form, on_time_value, first_pass_value, filed_again_value, filed_again_status"
+    rows = built.query(
+        f"SELECT {columns} FROM kpi.filing_quality WHERE grain = 'insurer' AND org_code = ? AND period = '2024-05'"
+        " AND period_type = 'month' AND (form IS NULL OR form IN ('F01', 'F03')) ORDER BY form NULLS FIRST",
+        [LIFE_A],
+    )
+    assert rows == [
+        (None, Decimal("66.67"), Decimal("83.33"), Decimal("16.67"), "OK"),
+        ("F01", Decimal("0.00"), Decimal("0.00"), Decimal("100.00"), "OK"),
+        ("F03", Decimal("100.00"), Decimal("100.00"), Decimal("0.00"), "OK"),
+    ]
+
+
+def test_days_to_correction_count_from_the_first_error_to_the_first_sound_version(built: Dbt) -> None:
+    columns = "obligations_with_error, corrected, not_corrected, median_days, longest_days"
+    of_form = f"SELECT {columns} FROM kpi.correction_days WHERE form = ? AND grain = 'bureau'"
+    # F01 of May: refused the day before the deadline, sound three days after it.
+    assert built.query(f"{of_form} AND period = '2024-05'", ["F01"]) == [(1, 1, 0, Decimal("4.00"), 4)]
+    assert built.query(f"{of_form} AND period IS NULL", ["F01"]) == [(1, 1, 0, Decimal("4.00"), 4)]
+    # F02 of June was accepted in part and never corrected: counted, and in no median.
+    assert built.query(f"{of_form} AND period IS NULL", ["F02"]) == [(1, 0, 1, None, None)]
+    assert built.query(f"{of_form} AND period IS NULL", ["F03"]) == []
+
+
+def test_rules_are_ranked_by_the_submissions_they_fired_in(built: Dbt) -> None:
+    rows = built.query(
+        "SELECT rule_code, severity, submissions_judged, submissions_found, findings, submissions_found_share, rank"
+        " FROM kpi.rule_frequency WHERE form = 'F01' AND period = '2024-05' ORDER BY rank, rule_code"
+    )
+    assert rows == [
+        ("F01-I01", "E", 4, 2, 5, Decimal("50.00"), 1),
+        ("F01-I02", "W", 3, 1, 7, Decimal("33.33"), 2),  # not run on one
+    ]
+    # A rule that never fired is no row.
+    assert built.query("SELECT count(*) FROM kpi.rule_frequency WHERE rule_code = 'F01-I03'") == [(0,)]
+
+
+def test_without_an_earlier_release_nothing_is_called_unchanged(built: Dbt) -> None:
+    rows = built.query(
+        "SELECT DISTINCT numerator, value, status FROM kpi.kpi_values WHERE kpi_id = 'DQ-04' ORDER BY ALL"
+    )
+    assert {(numerator, value) for numerator, value, _ in rows} == {(None, None)}
+    assert {status for *_, status in rows} <= {"NO_BASE", "MISSING"}
+    figures_shown = built.query("SELECT DISTINCT dimension_value FROM kpi.kpi_values WHERE kpi_id = 'DQ-04'")
+    assert {"CMP-01", "CMP-07.new", "CMP-18.median", "DQ-01"} <= {name for (name,) in figures_shown}
 
 
 def test_rank_with_ties_leaves_small_bases_out(built: Dbt) -> None:

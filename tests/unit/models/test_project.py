@@ -153,6 +153,31 @@ def test_growth_on_the_published_base_and_its_restatement(changed: Dbt) -> None:
     assert changed.query(others) == [(0,)]
 
 
+def test_restatement_compares_with_the_latest_release_that_held_the_window(changed: Dbt) -> None:
+    asked = "kpi_id = 'CMP-01' AND grain = 'bureau' AND dimension = 'total' AND basis = 'current'"
+    [(now,)] = changed.query(
+        f"SELECT value FROM kpi.kpi_values WHERE {asked} AND period = '2024-04' AND period_type = 'month'"
+    )
+    # Release 1 held April and May, release 2 May alone; a window is compared with the newest that held it.
+    for number, periods, factor in ((1, "('2024-04', '2024-05')", 2), (2, "('2024-05')", 1)):
+        changed.query(
+            f"INSERT INTO published.kpi_values BY NAME SELECT {number} AS release_no, * REPLACE ("
+            f" value * {factor} AS value) FROM kpi.kpi_values"
+            f" WHERE basis = 'current' AND period_type = 'month' AND period IN {periods}"
+        )
+    result = changed.invoke("run", "--select", "kpi_restatement", "kpi_values")
+    assert result.success, result.exception
+    rows = changed.query(
+        "SELECT period, numerator, denominator, value, base_value, base_period, status FROM kpi.kpi_values"
+        " WHERE kpi_id = 'DQ-04' AND dimension_value = 'CMP-01' AND period_type = 'month'"
+        " AND period IN ('2024-04', '2024-05', '2024-06') ORDER BY period"
+    )
+    april, may, june = rows
+    assert april == ("2024-04", now, now * 2, Decimal("50.00"), now * 2, "v1", "OK")
+    assert may[3:] == (Decimal("0.00"), may[2], "v2", "OK")
+    assert june[1:] == (None, None, None, None, None, "NO_BASE")
+
+
 def test_any_kpi_can_be_asked_as_known_then(changed: Dbt) -> None:
     known_at = datetime(2024, 3, 15, 12, 0)
     result = changed.invoke(

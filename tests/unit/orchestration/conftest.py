@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from pipelines.orchestration.models import ModelProject, prepare_manifest
 from pipelines.orchestration.summaries import (
     FormSummary,
     ModelsSummary,
+    NoticesSummary,
+    ObligationsSummary,
+    PeriodBoard,
     PeriodCounts,
     PullSummary,
     ReleaseSummary,
@@ -62,6 +65,13 @@ FORMS = (
 )
 
 
+DELIVERED = NoticesSummary(3, 3, 0, 0)
+BOARD = ObligationsSummary(
+    datetime(2025, 4, 11, 8),
+    [PeriodBoard("2025-03", date(2025, 4, 10), {"filed": 7})],
+)
+
+
 @dataclass
 class FakeSteps:
     """Steps that remember how they were called and write just enough for the small dbt project."""
@@ -70,6 +80,8 @@ class FakeSteps:
     calls: list[tuple[object, ...]] = field(default_factory=list)
     submissions: int = 3
     failing: str = ""
+    board: ObligationsSummary = BOARD
+    notices: NoticesSummary = DELIVERED
 
     def pull(
         self, settings: Settings, progress: Callable[[str, int, int], None] | None = None
@@ -114,6 +126,14 @@ class FakeSteps:
             RuleTally("F11", "F11-I01", "intra", "E", passed=2, failed=0, not_run=0, findings=0),
         )
         return SettleSummary(1, 1, 0, 0, 0, findings_e=4, findings_w=0, rules=rules)
+
+    def obligations(self, settings: Settings) -> ObligationsSummary:
+        self._call("obligations")
+        return self.board
+
+    def notify(self, settings: Settings, at: datetime | None = None) -> NoticesSummary:
+        self._call("notify", at)
+        return self.notices
 
     def publish(self, settings: Settings) -> ReleaseSummary:
         self._call("publish")

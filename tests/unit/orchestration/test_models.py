@@ -45,7 +45,8 @@ def test_models_are_built_and_their_tests_are_checks(
     defs = make_defs(model_builder=builder)
     result = defs.resolve_job_def("refresh").execute_in_process(instance=instance)
 
-    evaluations = [e for e in result.get_asset_check_evaluations() if e.asset_key != dg.AssetKey("verdicts")]
+    by_hand = {dg.AssetKey("verdicts"), dg.AssetKey("obligations")}
+    evaluations = [e for e in result.get_asset_check_evaluations() if e.asset_key not in by_hand]
     specs = defs.resolve_all_asset_specs()
     assert {e.check_name for e in evaluations} == {
         "not_null_stg_submissions_submission_id",
@@ -68,7 +69,7 @@ def test_unchanged_data_are_not_built_again_but_the_release_is_reached(
     steps.calls.clear()
     assert job.execute_in_process(instance=instance).success
     assert not builder.summary.rebuilt
-    assert steps.calls[-1] == ("publish",)
+    assert ("publish",) in steps.calls
 
     config = {"ops": {"models": {"config": {"full": True}}}}
     job.execute_in_process(instance=instance, run_config=config)

@@ -240,6 +240,7 @@ class Settings(BaseSettings):
         """Register filings made on the command line (waivers, explanations, appeals); pulled like an inbox."""
         return self.home / "registers"
 
+    @property
     def delivery_report(self) -> Path:
         """What the last delivery pass left undelivered; renewed by every pass, also when no release follows."""
         return self.home / "deliveries.json"

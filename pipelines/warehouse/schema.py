@@ -339,11 +339,11 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
     contract has gained. `working_days_csv`: day, is_working_day, note.
     """
     con.execute(LEDGER_DDL)
-    _bring_up_to_date(con)
     shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS).encode()).hexdigest()[:16]
     stamp = f"{catalogue.ruleset_version}/{shape}/{hashlib.sha256(working_days_csv.read_bytes()).hexdigest()}"
     if con.execute("SELECT 1 FROM reference.prepared WHERE stamp = ?", [stamp]).fetchone():
         return
+    _bring_up_to_date(con)
     con.execute(MACROS)
     _fill_calendar(con, working_days_csv)
     _fill_reference(con, catalogue)

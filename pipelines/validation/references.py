@@ -198,8 +198,8 @@ def _held_back(form: Form) -> str:
 def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Write findings (stage `settle`) of every rule here whose outcome may decide a state, and all query rules.
 
-    Rules that compare with the previous period come last and go period by period, oldest first: a row is no measure
-    for the next period if any rule holds it back, another of these included.
+    Rules that compare with the period before come last: a row is no measure for the next period if any rule holds it
+    back.
     """
     for form in catalogue.forms.values():
         if not _any_checked(con, form):
@@ -214,18 +214,58 @@ def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
                 _rolls_up(con, form, rule)
             elif rule.code == "GEN-P01":
                 _immutable(con, catalogue, form, rule)
-    turns = con.execute(
-        f"""
-        SELECT DISTINCT s.form, s.period_start
-        FROM counterpart AS c JOIN readable AS s ON s.submission_no = c.for_submission_no
-        WHERE c.need = '{PREVIOUS}'
-        ORDER BY s.period_start, s.form"""
-    ).fetchall()
-    for code, period_start in turns:
-        form = catalogue.forms[code]
-        for rule in catalogue.rules_for(form):
-            if rule.compares_periods:
-                _run_query_rule(con, form, rule, period_start)
+    _compare_periods(con, catalogue)
+
+
+def _compare_periods(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Rules that compare with the period before: all at once, then again, oldest first, where the measure has changed.
+
+    Such a rule may itself hold back a row, which then is no measure for the next period. The first pass cannot know
+    that; so the few filings whose period before holds a row told by these rules are judged again in the order of
+    periods, each after the one it is compared with. Cost follows what is told, not the number of periods.
+    """
+    rules = [
+        (form, rule)
+        for form in catalogue.forms.values()
+        if _any_checked(con, form)
+        for rule in catalogue.rules_for(form)
+        if rule.compares_periods
+    ]
+    for form, rule in rules:
+        _run_query_rule(con, form, rule)
+    blocking = ", ".join(f"'{rule.code}'" for _, rule in rules if rule.severity == "E")
+    if not blocking:
+        return
+    told = f"""
+        SELECT DISTINCT submission_no FROM ledger.finding
+        WHERE stage = 'settle' AND row_no IS NOT NULL AND submission_no IN (SELECT submission_no FROM checked)
+            AND rule_code IN ({blocking})"""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE told_first AS {told}")
+    last = date.min
+    while True:
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE turn AS
+            SELECT s.submission_no, s.form, s.period_start
+            FROM counterpart AS c JOIN readable AS s ON s.submission_no = c.for_submission_no
+            WHERE c.need = '{PREVIOUS}' AND s.period_start > ?
+                AND c.submission_no IN (FROM told_first UNION ({told}))
+            QUALIFY s.period_start = min(s.period_start) OVER ()""",
+            [last],
+        )
+        turn = con.execute("SELECT DISTINCT form, period_start FROM turn").fetchall()
+        if not turn:
+            return
+        last = turn[0][1]
+        again = [(form, rule) for form, rule in rules if form.code in {code for code, _ in turn}]
+        con.execute(
+            f"""
+            DELETE FROM ledger.finding
+            WHERE stage = 'settle' AND submission_no IN (SELECT submission_no FROM turn)
+                AND rule_code IN ({", ".join(f"'{rule.code}'" for _, rule in again)})"""
+        )
+        for form, rule in again:
+            _run_query_rule(con, form, rule, only="turn")
 
 
 def check_advisory(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -277,18 +317,18 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
                 )
 
 
-def expand(query: str, form: Form, period_start: date | None = None) -> str:
+def expand(query: str, form: Form, only: str | None = None) -> str:
     """A contract query with its relation placeholders replaced by the relations of `prepare_relations`.
 
-    With `period_start` only the submissions of the period that starts then are under check.
+    Under check are the submissions in `checked`, or fewer, those in the temp table `only`.
     """
-    turn = "" if period_start is None else f" WHERE period_start = DATE '{period_start}'"
-    under_check = f"(SELECT submission_no FROM submissions_{form.table}{turn})"
+    chosen = "" if only is None else f" WHERE submission_no IN (SELECT submission_no FROM {only})"
+    under_check = f"(SELECT submission_no FROM submissions_{form.table}{chosen})"
 
     def relation(match: re.Match[str]) -> str:
         name = match[1]
         if name in ("self", "submissions"):
-            return f"(SELECT * FROM {name}_{form.table}{turn})"
+            return f"(SELECT * FROM {name}_{form.table}{chosen})"
         if name == "self.all":
             return f"all_{form.table}"
         if name in _TABLES:
@@ -307,9 +347,7 @@ def _any_checked(con: duckdb.DuckDBPyConnection, form: Form) -> bool:
     return bool(con.execute(f"SELECT 1 FROM submissions_{form.table} LIMIT 1").fetchone())
 
 
-def _run_query_rule(
-    con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, period_start: date | None = None
-) -> None:
+def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, only: str | None = None) -> None:
     """Write what a query rule finds; the query may name the blamed column of each finding (`column_name`)."""
     absent = " AND ".join(
         f"EXISTS (SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = q.submission_no AND c.need = '{needed}')"
@@ -326,7 +364,7 @@ def _run_query_rule(
         FROM (
             SELECT NULL::VARCHAR AS column_name WHERE false
             UNION ALL BY NAME
-            ({expand(rule.query or "", form, period_start)})) AS q
+            ({expand(rule.query or "", form, only)})) AS q
         {"WHERE " + absent if absent else ""}"""
     )
 

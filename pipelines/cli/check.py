@@ -27,7 +27,7 @@ from pipelines.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from pipelines.filing.self_check import Report
+    from pipelines.filing.self_check.check import Report
 
 _TABLE_LIMIT = 50
 _ENVELOPES = {
@@ -59,7 +59,8 @@ def check(
     Exit code 0: nothing blocks; 1: something would block; 2: wrong usage.
     """
     from pipelines.contracts.working_days import default_calendar_path
-    from pipelines.filing.self_check import Bounds, self_check
+    from pipelines.filing.self_check.check import self_check
+    from pipelines.filing.self_check.desk import Bounds
     from pipelines.intake.handed import Told, UnrecognisedError, gather
     from pipelines.intake.xlsx_reader import XlsxLimits
     from pipelines.settings import TIMEZONE, load_settings

@@ -27,7 +27,7 @@ from pipelines.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from pipelines.filing.self_check import Report
+    from pipelines.filing.self_check.check import Report
 
 _TABLE_LIMIT = 50
 _ENVELOPES = {
@@ -59,7 +59,8 @@ def check(
     Exit code 0: nothing blocks; 1: something would block; 2: wrong usage.
     """
     from pipelines.contracts.working_days import default_calendar_path
-    from pipelines.filing.self_check import Bounds, self_check
+    from pipelines.filing.self_check.check import self_check
+    from pipelines.filing.self_check.desk import Bounds
     from pipelines.intake.handed import Told, UnrecognisedError, gather
     from pipelines.intake.xlsx_reader import XlsxLimits
     from pipelines.settings import TIMEZONE, load_settings
@@ -96,7 +97,7 @@ def check(
     else:
         for report in reports:
             _show(report, language)
-        _sum_up(reports)
+        _sum_up(reports, language)
     if not all(report.is_clean for report in reports):
         raise typer.Exit(ExitCode.OPERATOR)
 
@@ -159,7 +160,6 @@ def _emit_csv(reports: list[Report], language: Language) -> None:
 
 def _show(report: Report, language: Language) -> None:
     _head(report, language)
-    columns = finding_columns(language, with_submission=False)
     for title, found in (
         ("问题 Findings", report.receipt["findings"] if report.receipt else []),
         ("信封改好之后还有 Once the envelope is in order", report.beyond),
@@ -169,17 +169,31 @@ def _show(report: Report, language: Language) -> None:
         ),
     ):
         if found:
-            caption = None
-            if len(found) > _TABLE_LIMIT:
-                caption = f"显示 {_TABLE_LIMIT} / {len(found):,}; --format csv 或 --write shows all"
-            table = Table(
-                f"{title} ({len(found):,})",
-                columns,
-                found[:_TABLE_LIMIT],
-                {"E": "red", "W": "yellow"},
-                caption,
-            )
-            emit(table, OutputFormat.TABLE)
+            emit(_findings(f"{title} ({len(found):,})", found, language), OutputFormat.TABLE)
+
+
+def _findings(title: str, found: list[dict[str, Any]], language: Language) -> Table:
+    """Findings for reading: where, what, and below the first of each kind how to mend it."""
+    rows: list[dict[str, object]] = []
+    mended: set[tuple[str, str]] = set()
+    for finding in found[:_TABLE_LIMIT]:
+        message, fix = finding[f"message_{language}"], finding[f"fix_{language}"]
+        if (finding["rule_code"], fix) not in mended:
+            mended.add((finding["rule_code"], fix))
+            message = f"{message}\n→{fix}"
+        rows.append(finding | {"place": finding["cell"] or finding["row_no"], "said": message})
+    columns = [
+        Column("rule_code", "规则 rule", wrap=False),
+        Column("severity", "级别", justify="center", wrap=False),
+        Column("place", "位置 place", wrap=False),
+        Column("header", "列 column"),
+        Column("value", "值 value"),
+        Column("said", "问题和更正 message, and how to fix"),
+    ]
+    caption = None
+    if len(found) > _TABLE_LIMIT:
+        caption = f"显示 {_TABLE_LIMIT} / {len(found):,}; --format csv 或 --write shows all"
+    return Table(title, columns, rows, {"E": "red", "W": "yellow"}, caption)
 
 
 def _head(report: Report, language: Language) -> None:
@@ -229,14 +243,14 @@ def _tally(report: Report) -> str:
     )
 
 
-def _sum_up(reports: list[Report]) -> None:
+def _sum_up(reports: list[Report], language: Language) -> None:
     """Rules that did not run and why, once for all files, and the outcome."""
     unrun: dict[tuple[str, str], set[str]] = {}
     for report in reports:
         for verdict in report.verdicts:
             if verdict.verdict == "not_run":
-                reason = f"{verdict.reason_zh} {verdict.reason_en}"
-                unrun.setdefault((reason, Path(report.file).name), set()).add(verdict.rule_code)
+                reason = verdict.reason_zh if language is Language.ZH else verdict.reason_en
+                unrun.setdefault((reason or "", Path(report.file).name), set()).add(verdict.rule_code)
     rows: list[dict[str, object]] = [
         {"file": file, "reason": reason, "rules": " ".join(sorted(codes))}
         for (reason, file), codes in sorted(unrun.items(), key=lambda item: (item[0][1], item[0][0]))

@@ -18,7 +18,8 @@ from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Column
 from pipelines.contracts.periods import Period
 from pipelines.contracts.working_days import default_calendar_path
-from pipelines.filing.self_check import Bounds, Report, self_check
+from pipelines.filing.self_check.check import Report, self_check
+from pipelines.filing.self_check.desk import Bounds
 from pipelines.intake.envelope import LABELS
 from pipelines.intake.handed import Told, UnrecognisedError, gather
 from pipelines.intake.template import csv_template, example_row

@@ -32,7 +32,7 @@ PERSON_KEY_VARIABLE = f"{ENV_PREFIX}PERSON_KEY"
 TIMEZONE = "Asia/Shanghai"
 """Deadlines, signatures and schedules are local time of the bureau; timestamps are stored without a zone."""
 
-SECRETS = ("XIAOBAO_SMTP_USER", "XIAOBAO_SMTP_PASSWORD", "XIAOBAO_WEBHOOK_TOKEN")
+SECRETS = (PERSON_KEY_VARIABLE, "XIAOBAO_SMTP_USER", "XIAOBAO_SMTP_PASSWORD", "XIAOBAO_WEBHOOK_TOKEN")
 """Read from the environment where they are used, and by nothing else: they are no settings and never printed."""
 
 _CHANNELS = ("directory", "email", "webhook")
@@ -308,10 +308,6 @@ def describe(settings: Settings) -> list[SettingLine]:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables with our prefix that name neither a setting nor a secret: a typo would otherwise pass in silence."""
-    known = {
-        PERSON_KEY_VARIABLE,
-        *SECRETS,
-        *(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields),
-    }
+    known = {*SECRETS, *(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)}
     ours = (name for name in environment if name.upper().startswith(ENV_PREFIX))
     return sorted(name for name in ours if name.upper() not in known)

@@ -255,6 +255,9 @@ OBLIGATION_STATES: dict[str, State] = {
     )
 }
 
+#: States in which the insurer has yet to act, so that the calendar's notices are for it.
+UNMET = tuple(code for code, state in OBLIGATION_STATES.items() if state.actor == "insurer")
+
 #: Code -> what happened to the obligation.
 OBLIGATION_EVENTS: dict[str, str] = {
     "opened": "报告期结束 the period ended",
@@ -269,31 +272,26 @@ OBLIGATION_EVENTS: dict[str, str] = {
 
 
 def _obligation_transitions() -> dict[tuple[str, str], str]:
-    """All (state, event) pairs: what is in force ends by withdrawal only; else the newest arrival decides."""
-    arrivals = {
-        "drafted": "draft",
-        "received": "received",
-        "refused": "rejected",
-        "filed": "filed",
-        "filed_late": "late",
-    }
-    table: dict[tuple[str, str], str] = {}
-    for code, state in OBLIGATION_STATES.items():
-        for event in OBLIGATION_EVENTS:
-            if state.in_force:
-                to = "withdrawn" if event == "withdrawn" else code
-            elif code == "received" and event == "drafted":
-                to = code  # a later draft does not make a filing that waits for us undone
-            elif code == "pending" and event == "due":
-                to = "missing"
-            else:
-                to = arrivals.get(event, code)
-            table[code, event] = to
+    """All (state, event) pairs; an event that changes nothing leads back to its state.
+
+    What is in force ends by a withdrawal only, and what was withdrawn is met by an accepted filing only. A draft
+    counts where nothing else has come.
+    """
+    table = {(state, event): state for state in OBLIGATION_STATES for event in OBLIGATION_EVENTS}
+    table["pending", "due"] = "missing"
+    for state in ("pending", "missing"):
+        table[state, "drafted"] = "draft"
+    for state in ("pending", "missing", "draft", "received"):
+        table[state, "refused"] = "rejected"
+    for state in UNMET:
+        table[state, "received"] = "received"
+    for state in (*UNMET, "received"):
+        table[state, "filed"] = "filed"
+        table[state, "filed_late"] = "late"
+    for state in ("filed", "late"):
+        table[state, "withdrawn"] = "withdrawn"
     return table
 
 
 OBLIGATION_TRANSITIONS: dict[tuple[str, str], str] = _obligation_transitions()
 """(state, event) -> state for every pair; the fold of an obligation's events from `OBLIGATION_START` is its status."""
-
-#: States in which the insurer has yet to act, so that the calendar's notices are for it.
-UNMET = tuple(code for code, state in OBLIGATION_STATES.items() if state.actor == "insurer")

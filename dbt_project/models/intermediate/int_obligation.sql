@@ -1,27 +1,18 @@
 -- 应报义务: what each reporter owed for each form and period, whether a filing is in force, how the first ones
 -- came, and whether it was filed again. `month` is the last month of the period: a quarter belongs to windows
--- by its last month. On time means that a version was in force when the deadline passed: what was withdrawn
--- before it does not count, what was replaced or withdrawn later does.
+-- by its last month. A withdrawal is no filing, and what it took back did not meet the obligation.
 with accepted as (
     select
-        submissions.form,
-        submissions.period,
-        submissions.reporter_code,
-        bool_or({{ in_force() }}) as is_in_force,
-        bool_or(
-            cast(submissions.signed_at as date) <= obligations.due_date
-            and (submissions.sys_to is null or cast(submissions.sys_to as date) > obligations.due_date)
-        ) as is_on_time
-    from {{ source('filing', 'submissions') }} as submissions
-    inner join {{ source('filing', 'obligations') }} as obligations
-        on
-            submissions.form = obligations.form
-            and submissions.period = obligations.period
-            and submissions.reporter_code = obligations.reporter_code
+        form,
+        period,
+        reporter_code,
+        min(signed_at) as first_accepted_at,
+        bool_or({{ in_force() }}) as is_in_force
+    from {{ source('filing', 'submissions') }}
     where
-        submissions.state in ('accepted', 'partly_accepted', 'superseded', 'withdrawn')
-        and submissions.kind <> 'WITHDRAW'
-        and {{ known('submissions.signed_at') }}
+        state in ('accepted', 'partly_accepted', 'superseded', 'withdrawn')
+        and kind <> 'WITHDRAW'
+        and {{ known('signed_at') }}
     group by all
 ),
 
@@ -62,12 +53,14 @@ select
     obligations.due_date,
     {% if var('known_at') -%}
         coalesce(accepted.is_in_force, false) as is_in_force,
+        coalesce(
+            accepted.is_in_force and cast(accepted.first_accepted_at as date) <= obligations.due_date, false
+        ) as is_on_time,
     {%- else -%}
         obligations.status in ('filed', 'late') as is_in_force,
+        obligations.status = 'filed' as is_on_time,
     {%- endif %}
-    coalesce(accepted.is_on_time, false) as is_on_time,
-    accepted.form is not null as is_accepted,
-    accepted.form is not null and repeated.form is not null as is_filed_again,
+    repeated.form is not null as is_filed_again,
     coalesce(firsts.n_first_submissions, 0) as n_first_submissions,
     coalesce(firsts.n_first_passed, 0) as n_first_passed
 from {{ source('filing', 'obligations') }} as obligations

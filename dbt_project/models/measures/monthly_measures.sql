@@ -180,8 +180,8 @@ with measured as (
             'filings_on_time': count_if('is_on_time'),
             'first_submissions': 'n_first_submissions',
             'first_submissions_passed': 'n_first_passed',
-            'filings_accepted': count_if('is_accepted'),
-            'filings_filed_again': count_if('is_filed_again'),
+            'filings_accepted': count_if('is_in_force'),
+            'filings_filed_again': count_if('is_in_force and is_filed_again'),
         },
     ) }}
 )

@@ -184,7 +184,19 @@ STORIES: dict[str, tuple[Story, str]] = {
             ("04-08", {"sequence": 2, "kind": "WITHDRAW"}),
             ("04-09", {"sequence": 3, "saved": True, "state": "rejected"}),
         ],
-        "draft",
+        "withdrawn",
+    ),
+    "withdrawn, the next one refused": (
+        [
+            ("04-05", {}),
+            ("04-08", {"sequence": 2, "kind": "WITHDRAW"}),
+            ("04-09", {"sequence": 3, "state": "rejected"}),
+        ],
+        "withdrawn",
+    ),
+    "refused, then saved": (
+        [("04-05", {"state": "rejected"}), ("04-09", {"sequence": 2, "saved": True, "state": "rejected"})],
+        "rejected",
     ),
     "withdrawn, filed again in time": (
         [("04-05", {}), ("04-08", {"sequence": 2, "kind": "WITHDRAW"}), ("04-09", {"sequence": 3})],
@@ -267,14 +279,18 @@ def test_no_state_is_a_dead_end(state: str) -> None:
 
 
 @given(st.lists(st.sampled_from(sorted(set(OBLIGATION_EVENTS) - {"opened"})), max_size=12))
-def test_the_last_arrival_decides_unless_something_is_in_force(events: list[str]) -> None:
-    state = OBLIGATION_START
+def test_what_is_in_force_ends_by_withdrawal_and_what_is_not_is_met_by_a_filing_only(
+    events: list[str],
+) -> None:
+    state, before = OBLIGATION_START, ""
     for event in events:
-        state = OBLIGATION_TRANSITIONS[state, event]
-    stretch = events[max((n + 1 for n, event in enumerate(events) if event == "withdrawn"), default=0) :]
-    accepted = [event for event in stretch if event.startswith("filed")]
-    assert OBLIGATION_STATES[state].in_force is bool(accepted)
-    if accepted:
-        assert state == {"filed": "filed", "filed_late": "late"}[accepted[0]]
-    elif not set(events) - {"due", "withdrawn"}:
+        before, state = state, OBLIGATION_TRANSITIONS[state, event]
+        if OBLIGATION_STATES[before].in_force:
+            assert state == ("withdrawn" if event == "withdrawn" else before)
+        else:
+            assert OBLIGATION_STATES[state].in_force is event.startswith("filed")
+    came = set(events) & {"drafted", "received", "refused", "filed", "filed_late"}
+    if not came:
         assert state == ("missing" if "due" in events else "pending")
+    elif came == {"drafted"}:
+        assert state == "draft"

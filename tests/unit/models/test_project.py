@@ -173,8 +173,8 @@ def test_restatement_compares_with_the_latest_release_that_held_the_window(chang
         " AND period IN ('2024-04', '2024-05', '2024-06') ORDER BY period"
     )
     april, may, june = rows
-    assert april == ("2024-04", now, now * 2, Decimal("50.00"), now * 2, "v1", "OK")
-    assert may[3:] == (Decimal("0.00"), may[2], "v2", "OK")
+    assert april == ("2024-04", now, now * 2, Decimal("50.00"), now * 2, "2024-04", "OK")
+    assert may[3:] == (Decimal("0.00"), may[2], "2024-05", "OK")
     assert june[1:] == (None, None, None, None, None, "NO_BASE")
 
 

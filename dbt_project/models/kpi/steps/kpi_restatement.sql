@@ -65,8 +65,7 @@ published as (
         released.period,
         released.grain,
         coalesce(released.org_code, released.insurer_type, released.peer_group, 'bureau') as group_key,
-        released.value,
-        released.release_no
+        released.value
     from {{ source('published', 'kpi_values') }} as released
     inner join named
         on
@@ -83,6 +82,7 @@ compared as (
     select
         series.series_no,
         stated.window_id,
+        stated.period,
         stated.grain,
         stated.group_key,
         stated.figure,
@@ -91,7 +91,6 @@ compared as (
         series.scale,
         series.unit,
         published.value as base_value,
-        published.release_no,
         abs(published.value) as base_size,
         abs(stated.value - published.value) as moved
     from stated
@@ -122,7 +121,8 @@ select
     ) as value,
     unit,
     case when not is_missing then cast(base_value as decimal(38, 6)) end as base_value,
-    case when not is_missing then 'v' || cast(release_no as {{ text_type() }}) end as base_period,
+    -- The same window, as published.
+    case when base_value is not null then period end as base_period,
     n_reporters,
     is_missing,
     base_value is null as has_no_base,

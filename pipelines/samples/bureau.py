@@ -305,9 +305,8 @@ class _Run:
 
     def _absent(self, form: str, period: Period, filings: Sequence[Filing]) -> set[int]:
         """Insurers without a readable filing of a form they owe; what refers to it cannot be judged."""
-        read = {one.reporter for one in filings if one.readable and one.attributable}
         owing = self._registry.owing(period, self._catalogue.forms[form].obliged_classes)
-        return {one.index for one in owing} - read
+        return {one.index for one in owing} - expected.readers(filings)
 
     def _absent_before(self, form: str, period: Period) -> set[int]:
         """Insurers without a readable filing of the period before; what compares with it cannot be judged."""

@@ -209,6 +209,12 @@ def _crowds(rows: pl.DataFrame) -> pl.DataFrame:
 # --------------------------------------------------------------------------------------- other forms
 
 
+def readers(filings: Sequence[Filing]) -> set[int]:
+    """Insurers of whom somebody can surely read a filing, whenever he looks."""
+    withdrew = {one.reporter for one in filings if not one.has_rows}
+    return {one.reporter for one in filings if one.readable and one.attributable} - withdrew
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """The filings of a form's latest period, settled.
@@ -223,8 +229,8 @@ class Before:
     rows: pl.DataFrame
 
     def readers(self) -> set[int]:
-        """Insurers with a readable filing."""
-        return {one.reporter for one in self.filings if one.readable and one.attributable}
+        """Insurers with a readable filing that nobody withdrew."""
+        return readers(self.filings)
 
 
 @dataclass(slots=True)
@@ -277,11 +283,11 @@ def counterparts(filings: Sequence[Filing], others: Sequence[Filing]) -> dict[in
     """For each filing the number of the other form's filing it is compared with.
 
     It is the latest readable one known at the filing's signature, else the first that came after. Filings of
-    the supervisor stand opposite everybody.
+    the supervisor stand opposite everybody. Opposite a withdrawal there is nobody: who withdrew has not filed.
     """
     by_reporter: dict[int, list[Filing]] = defaultdict(list)
     for one in sorted(others, key=lambda one: (one.signed_at, one.sequence)):
-        if one.readable and one.attributable and one.has_rows:
+        if one.readable and one.attributable:
             by_reporter[one.reporter].append(one)
     found: dict[int, int] = {}
     for filing in filings:
@@ -289,7 +295,9 @@ def counterparts(filings: Sequence[Filing], others: Sequence[Filing]) -> dict[in
         if not candidates or not filing.readable or not filing.has_rows:
             continue
         known = [one for one in candidates if one.signed_at <= filing.signed_at]
-        found[filing.number] = (known[-1] if known else candidates[0]).number
+        opposite = known[-1] if known else candidates[0]
+        if opposite.has_rows:
+            found[filing.number] = opposite.number
     return found
 
 
@@ -650,8 +658,8 @@ def _silent(
     span: tuple[date, date],
 ) -> pl.DataFrame:
     """F02-P01: an empty ledger after an empty one, while complaints came in."""
-    empty = [one.number for one in ledgers if not one.rows]
-    empty_before = [one.number for one in before.filings if not one.rows]
+    empty = [one.number for one in ledgers if not one.full_rows]
+    empty_before = [one.number for one in before.filings if not one.full_rows]
     received = complaints.filter(_C("received_at").dt.date().is_between(*span)).select(
         _C("filing").alias("other")
     )

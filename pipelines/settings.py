@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -77,6 +79,11 @@ def _default_inbox(values: dict[str, Any]) -> str:
     return (home / "inbox").as_uri() if home is not None else ""
 
 
+def _default_outbox(values: dict[str, Any]) -> str:
+    home: Path | None = values.get("home")
+    return (home / "outbox").as_uri() if home is not None else ""
+
+
 class Settings(BaseSettings):
     """Every setting with its meaning; units stand in the description. Values are frozen once read."""
 
@@ -89,6 +96,10 @@ class Settings(BaseSettings):
     inbox: str = Field(
         default_factory=_default_inbox,
         description="Where insurers' files are pulled from: a folder, or a URL that fsspec can open.",
+    )
+    outbox: str = Field(
+        default_factory=_default_outbox,
+        description="Where insurers find their receipts: a folder, or a URL that fsspec can write.",
     )
     as_of: datetime | None = Field(
         default=None,
@@ -165,11 +176,11 @@ class Settings(BaseSettings):
         """A relative folder means relative to where the command was started, and must not move afterwards."""
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 (resolve() would follow links on purpose set)
 
-    @field_validator("inbox", mode="after")
+    @field_validator("inbox", "outbox", mode="after")
     @classmethod
-    def _inbox_as_url(cls, value: str) -> str:
+    def _as_url(cls, value: str, info: ValidationInfo) -> str:
         if not value.strip():
-            raise ValueError("an inbox is needed: a folder or a URL such as file:///srv/filings")
+            raise ValueError(f"an {info.field_name} is needed: a folder or a URL such as file:///srv/filings")
         if "://" in value:
             return value
         return Path(os.path.abspath(Path(value).expanduser())).as_uri()  # noqa: PTH100
@@ -232,7 +243,9 @@ class Settings(BaseSettings):
 
     @property
     def outbox_dir(self) -> Path:
-        """Receipts and notices for insurers."""
+        """Folder of the outbox when it is local, else the one it would have under home."""
+        if self.outbox.startswith("file://"):
+            return Path(url2pathname(urlsplit(self.outbox).path))
         return self.home / "outbox"
 
     @property
@@ -285,6 +298,7 @@ def load_settings() -> Settings:
             f"  {ENV_PREFIX}{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']} "
             f"(found {item.get('input')!r})"
             for item in error.errors(include_url=False)
+            if item["type"] != "default_factory_not_called"  # follows from another value's error
         ]
         raise SettingsError(
             "these settings cannot be used:\n"

@@ -96,6 +96,7 @@ def _is_operators(error: Exception) -> bool:
         "SettingsError",
         "NoRegistryError",
         "SourceUnavailableError",
+        "OutboxUnavailableError",
         "WarehouseBusyError",
         "RunBusyError",
         "UnknownScopeError",

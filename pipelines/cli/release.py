@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.cli.errors import OperatorError
 from pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import duckdb
+
+
+Answer = TypeVar("Answer")
 
 
 class ReleaseReader:
@@ -39,12 +42,24 @@ class ReleaseReader:
         Raises:
             OperatorError: the release lacks a relation (it was made by another version of the program).
         """
+
+        def question(connection: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
+            cursor = connection.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+        return self.ask(question)
+
+    def ask(self, question: Callable[[duckdb.DuckDBPyConnection], Answer]) -> Answer:
+        """Another room's question, asked of this release.
+
+        Raises:
+            OperatorError: as `rows`.
+        """
         import duckdb
 
         try:
-            cursor = self._connection.execute(sql, list(parameters))
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return question(self._connection)
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise OperatorError(
                 f"release {self.name} does not hold what this version of xiaobao reads ({error}). "

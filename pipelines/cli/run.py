@@ -243,7 +243,7 @@ def _tell(settings: Settings, outcome: RefreshOutcome, seconds: float) -> None:
         )
     for label, place in (
         ("发布 release", settings.current_release),
-        ("回执 receipts", settings.outbox_dir),
+        ("回执 receipts", settings.outbox_dir if settings.outbox.startswith("file://") else settings.outbox),
         ("问题 findings", "xiaobao findings   (one submission: xiaobao receipt SUBMISSION)"),
         ("指标 KPIs", "xiaobao kpi"),
         ("报送情况 status", "xiaobao status"),

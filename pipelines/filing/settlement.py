@@ -23,6 +23,7 @@ from pipelines.filing.excuses import MACROS as EXCUSE_MACROS
 from pipelines.filing.excuses import STEERING_FORMS, apply_excuses, note_steered
 from pipelines.filing.notices import record_notices
 from pipelines.filing.obligations import compute_obligations, licensed, owes_period, record_obligations
+from pipelines.filing.receipts.writing import note_due
 from pipelines.filing.registry import prepare_registry, require_registry
 from pipelines.filing.versions import (
     check_numbers,
@@ -237,6 +238,7 @@ def _judge(
     not_run(con, catalogue)
     _verdicts(con)
     _balance(con, catalogue)
+    note_due(con)
 
 
 def _check_obliged(con: duckdb.DuckDBPyConnection) -> None:
@@ -406,14 +408,20 @@ def _verdicts(con: duckdb.DuckDBPyConnection) -> None:
                 WHEN NOT s.readable AND r.rule_class <> 'structure' THEN 'the file was refused for its structure'
                 WHEN NOT s.readable AND d.submission_no IS NULL THEN 'the file was refused before it was read'
                 ELSE u.reason END,
-            coalesce(c.n, 0)
+            coalesce(c.n, 0),
+            CASE WHEN c.n > 0 THEN NULL
+                WHEN NOT s.readable AND r.rule_class <> 'structure' THEN '文件因结构问题退回,行未核对'
+                WHEN NOT s.readable AND d.submission_no IS NULL THEN '文件未读取即退回'
+                ELSE u.reason_zh END
         FROM checked AS k
         JOIN ledger.parcel AS p USING (submission_no)
         JOIN ledger.standing AS s USING (submission_no)
         JOIN reference.rules AS r ON r.form = p.form
         LEFT JOIN ledger.reading AS d USING (submission_no)
         LEFT JOIN counted AS c ON c.submission_no = k.submission_no AND c.rule_code = r.rule_code
-        LEFT JOIN (SELECT submission_no, rule_code, min(reason) AS reason FROM unrun GROUP BY ALL) AS u
+        LEFT JOIN (
+            SELECT submission_no, rule_code, min(reason) AS reason, min_by(reason_zh, reason) AS reason_zh
+            FROM unrun GROUP BY ALL) AS u
             ON u.submission_no = k.submission_no AND u.rule_code = r.rule_code"""
     )
 

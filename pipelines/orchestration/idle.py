@@ -19,7 +19,15 @@ from pipelines.settings import Settings
 _PROGRAM = Path(__file__).resolve().parents[1]
 _INPUTS = ("expectations", "dbt_project", "data")
 _DROPPINGS = {"target", "logs", "dbt_packages", "__pycache__", "_project"}
-_DECIDING_SETTINGS = ("inbox", "as_of", "small_base", "max_file_bytes", "max_unzipped_bytes", "max_cells")
+_DECIDING_SETTINGS = (
+    "inbox",
+    "outbox",
+    "as_of",
+    "small_base",
+    "max_file_bytes",
+    "max_unzipped_bytes",
+    "max_cells",
+)
 
 
 def inbox_digest(url: str) -> tuple[str, int]:

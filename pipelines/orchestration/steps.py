@@ -23,7 +23,8 @@ from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
 from pipelines.filing import delivery, notices
 from pipelines.filing.events import prepare_events
-from pipelines.filing.receipts import write_receipts
+from pipelines.filing.receipts.effects import note_effects
+from pipelines.filing.receipts.writing import write_receipts
 from pipelines.filing.registry import prepare_registry
 from pipelines.filing.settlement import settle as settle_filings
 from pipelines.filing.states import OBLIGATION_STATES, UNMET
@@ -44,6 +45,7 @@ from pipelines.orchestration.summaries import (
     SettleSummary,
     UnmetObligation,
 )
+from pipelines.publication.effects import own_effects
 from pipelines.publication.release import MadeOf, fingerprint
 from pipelines.publication.release import publish as publish_release
 from pipelines.settings import Settings
@@ -132,11 +134,10 @@ def settle(settings: Settings, progress: ProgressCallback | None = None) -> Sett
     """
     catalogue = load_catalogue()
     with _warehouse(settings, catalogue) as con:
-        settled = settle_filings(con, catalogue, as_of=settings.as_of)
+        settle_filings(con, catalogue, as_of=settings.as_of)
         if progress:
             progress("settled", 1, 2)
-        if settled.judged:
-            write_receipts(con, settings.outbox_dir)
+        write_receipts(con, catalogue, settings.outbox)
         if progress:
             progress("receipts", 2, 2)
         return _settle_summary(con)
@@ -185,7 +186,7 @@ def notify(settings: Settings, at: datetime | None = None) -> NoticesSummary:
 
 
 def publish(settings: Settings) -> ReleaseSummary:
-    """Freeze a release if anything differs from the one in force.
+    """Freeze a release if anything differs from the one in force; tell insurers which figures their follow-ups moved.
 
     Raises `RevisionReportError` when a figure changed and nothing explains it.
     """
@@ -204,6 +205,8 @@ def publish(settings: Settings) -> ReleaseSummary:
             print_=fingerprint(con, made_of.definition),
             made_of=made_of,
         )
+        note_effects(con, own_effects(release.path))
+        write_receipts(con, catalogue, settings.outbox)
     return ReleaseSummary(
         release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
     )

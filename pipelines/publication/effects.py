@@ -18,7 +18,8 @@ Effect = Mapping[str, str | None]
 def own_effects(release: Path) -> dict[str, Sequence[Effect]]:
     """Submission id -> the cells of its own reporter that it moved in a release (its folder), undivided ones first.
 
-    Only filings that follow an earlier one: a first report moves nothing, it makes figures appear. Each effect has
+    Only filings that follow an earlier one: a first report moves nothing, it makes figures appear. A follow-up that is
+    new in this release and moved none of its own has an empty list. Each effect has
     kpi_id, name_zh, period, grain, dimension (`dimension: value`, None for the total), old_value, new_value (decimal
     text, None where there was or is none) and unit.
     """
@@ -41,6 +42,12 @@ def own_effects(release: Path) -> dict[str, Sequence[Effect]]:
         effects: dict[str, list[Effect]] = {}
         for submission_id, *values in cursor.fetchall():
             effects.setdefault(submission_id, []).append(dict(zip(names, values, strict=True)))
+        entered = con.execute(
+            "SELECT submission_id FROM release.revision_submissions "
+            "WHERE change = 'entered' AND supersedes IS NOT NULL"
+        )
+        for (submission_id,) in entered.fetchall():
+            effects.setdefault(submission_id, [])
         return dict(effects)
     finally:
         con.close()

@@ -40,6 +40,8 @@ PUBLIC_TABLES: dict[str, str] = {
     "filing.control_totals": "submission_id, column_name",
     "filing.carried_rows": "submission_id, row_no",
     "filing.excuses": "submission_id, rule_code, kind, excuse_id",
+    "filing.forms": "form",
+    "filing.rules": "form, rule_code",
     "filed.f14": "submission_id, row_no",
     "filed.r02": "submission_id, row_no",
     "filed.r04": "submission_id, row_no",

@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from pipelines.contracts.model import Catalogue, Column, Form
+from pipelines.contracts.model import Catalogue, Form
 from pipelines.intake.archive import Archive
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
@@ -25,6 +25,7 @@ from pipelines.intake.persons import hide_damages, hide_persons
 from pipelines.intake.reading import read_parcel
 from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.validation.marks import BATCH_CONSTANTS, CLEAR_TEXT_PERSON, MarkPlan, compile_marks
+from pipelines.validation.screening import shown_sql
 from pipelines.validation.structure import judge_file
 from pipelines.validation.suite import validate_marks
 from pipelines.warehouse.connection import transaction
@@ -379,24 +380,27 @@ def _note_findings(
             for f in found
         ],
     )
-    personal = {column.name for column in plan.form.columns if column.personal}
     if damages.height:
         damage_frame = damages.filter(pl.col("submission_no").is_in(stored)).to_arrow()
         con.register("damage_frame", damage_frame)
-        hidden = ", ".join(f"'{name}'" for name in sorted(personal)) or "''"
+        hidden = ", ".join(f"'{column.name}'" for column in plan.form.columns if column.personal) or "''"
+        clear = " OR ".join(
+            f"regexp_matches({text}, '{CLEAR_TEXT_PERSON}')" for text in ("filed", "normalised")
+        )
+        hide = f"column_name IN ({hidden}) OR {clear}"
         con.execute(
             f"""
             INSERT INTO ledger.finding
             SELECT submission_no, 'GEN-I05', 'rows', row_no, column_name,
-                CASE WHEN column_name IN ({hidden}) THEN ledger.masked(filed) ELSE filed END,
-                CASE WHEN column_name IN ({hidden}) THEN ledger.masked(normalised) ELSE normalised END, NULL
+                CASE WHEN {hide} THEN ledger.masked(filed) ELSE filed END,
+                CASE WHEN {hide} THEN ledger.masked(normalised) ELSE normalised END, NULL
             FROM damage_frame"""
         )
         con.unregister("damage_frame")
-    _explode(con, plan, personal)
+    _explode(con, plan)
 
 
-def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, personal: set[str]) -> None:
+def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
     """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
     form = plan.form
     any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
@@ -420,7 +424,7 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, personal: set[str])
     ).fetchone()
     fired = [check for check, count in zip(plan.checks, counts or (), strict=False) if count]
     for check in fired:
-        shown = _shown(check.column, check.rule_code, personal)
+        shown = shown_sql(form.column(check.column), f"{check.column}__filed") if check.column else "NULL"
         con.execute(
             f"""
             INSERT INTO ledger.finding
@@ -430,26 +434,8 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, personal: set[str])
             FROM broken_rows WHERE {check.fired}"""
         )
     if form.quarantine_rows:
-        text = ", ".join(_screened(column) for column in form.columns)
+        text = ", ".join(shown_sql(column, f"{column.name}__filed") for column in form.columns)
         con.execute(
             f"INSERT INTO quarantine.{form.table} SELECT submission_no, row_no, {text} FROM broken_rows "
             f"WHERE {plan.severity_fired('E')}"
         )
-
-
-def _screened(column: Column) -> str:
-    """The filed text as it may be kept outside the archive: personal columns and clear identities masked."""
-    filed = f"{column.name}__filed"
-    if column.personal:
-        return f"ledger.masked({filed})"
-    if column.kind == "text":
-        return f"CASE WHEN regexp_matches({filed}, '{CLEAR_TEXT_PERSON}') THEN ledger.masked({filed}) ELSE {filed} END"
-    return filed
-
-
-def _shown(column: str | None, rule_code: str, personal: set[str]) -> str:
-    """The filed value as evidence; never a clear personal value."""
-    if column is None:
-        return "NULL"
-    hidden = column in personal or rule_code == "GEN-I04"
-    return f"ledger.masked({column}__filed)" if hidden else f"{column}__filed"

@@ -16,6 +16,7 @@ import duckdb
 
 from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
 from pipelines.validation.marks import compile_marks
+from pipelines.validation.screening import evidence_sql, shown_sql
 from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
@@ -281,14 +282,15 @@ def check_advisory(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
 
 
 def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Fill the temp table `unrun` (submission_no, rule_code, reason) for rules that could not be evaluated."""
+    """Fill the temp table `unrun` (submission_no, rule_code, reason, reason_zh): rules that could not be evaluated."""
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE unrun (submission_no UINTEGER, rule_code VARCHAR, reason VARCHAR)"
+        "CREATE OR REPLACE TEMP TABLE unrun "
+        "(submission_no UINTEGER, rule_code VARCHAR, reason VARCHAR, reason_zh VARCHAR)"
     )
     con.execute(
         """
         INSERT INTO unrun
-        SELECT s.submission_no, r.rule_code, 'a withdrawal has no rows'
+        SELECT s.submission_no, r.rule_code, 'a withdrawal has no rows', '撤回件没有数据行'
         FROM checked JOIN readable AS s USING (submission_no)
         JOIN reference.rules AS r ON r.form = s.form AND r.rule_class <> 'structure'
         WHERE s.kind = 'WITHDRAW'"""
@@ -297,8 +299,12 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
         for rule in catalogue.rules_for(form):
             if rule.kind == "not_evaluable":
                 con.execute(
-                    f"INSERT INTO unrun SELECT submission_no, ?, ? FROM submissions_{form.table}",
-                    [rule.code, rule.not_evaluable_reason or "not evaluable"],
+                    f"INSERT INTO unrun SELECT submission_no, ?, ?, ? FROM submissions_{form.table}",
+                    [
+                        rule.code,
+                        rule.not_evaluable_reason or "not evaluable",
+                        rule.not_evaluable_reason_zh or "无法核对",
+                    ],
                 )
             for needed in rule.needs:
                 absent = (
@@ -306,10 +312,15 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
                     if needed == PREVIOUS
                     else f"concat('{needed} of ', s.filing_period, ' has not been filed')"
                 )
+                absent_zh = (
+                    f"concat('截至 ', s.period_start - 1, ' 的上一期 {form.code} 尚未报送')"
+                    if needed == PREVIOUS
+                    else f"concat(s.filing_period, ' 的 {needed} 尚未报送')"
+                )
                 con.execute(
                     f"""
                     INSERT INTO unrun
-                    SELECT s.submission_no, ?, {absent}
+                    SELECT s.submission_no, ?, {absent}, {absent_zh}
                     FROM submissions_{form.table} AS s
                     WHERE NOT EXISTS (
                         SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = s.submission_no AND c.need = ?)""",
@@ -355,12 +366,14 @@ def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, only
     )
     blamed = f"coalesce(q.column_name, '{rule.blamed_column}')" if rule.blamed_column else "NULL"
     personal = ", ".join(f"'{name}'" for name in rule.fields if form.column(name).personal)
-    shown = f"CASE WHEN {blamed} IN ({personal}) THEN ledger.masked(q.value) ELSE q.value END"
+    shown = evidence_sql("q.value::VARCHAR")
+    if personal:
+        shown = f"CASE WHEN {blamed} IN ({personal}) THEN ledger.masked(q.value) ELSE {shown} END"
     con.execute(
         f"""
         INSERT INTO ledger.finding
-        SELECT DISTINCT q.submission_no, '{rule.code}', 'settle', q.row_no, {blamed},
-            {shown if personal else "q.value"}, q.expected::VARCHAR, NULL
+        SELECT DISTINCT q.submission_no, '{rule.code}', 'settle', q.row_no, {blamed}, {shown},
+            {evidence_sql("q.expected::VARCHAR")}, NULL
         FROM (
             SELECT NULL::VARCHAR AS column_name WHERE false
             UNION ALL BY NAME
@@ -372,10 +385,11 @@ def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, only
 def _key_unique(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
     key = ", ".join(form.key)
     own = form.key[-1]
+    shown = shown_sql(form.column(own), f"{own}::VARCHAR")
     con.execute(
         f"""
         INSERT INTO ledger.finding
-        SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {own}::VARCHAR, concat(copies, ' ×'), NULL
+        SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {shown}, concat(copies, ' ×'), NULL
         FROM (
             SELECT submission_no, row_no, {own}, count(*) OVER (PARTITION BY submission_no, {key}) AS copies
             FROM self_{form.table}
@@ -389,6 +403,7 @@ def _actions_fit(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None
     """A full file inserts only; in a correction I names a record its base has not, U and D one that it has."""
     own = form.key[-1]
     same_key = " AND ".join(f"e.{name} = r.{name}" for name in form.key)
+    shown = shown_sql(form.column(own), f"{own}::VARCHAR")
     con.execute(
         f"""
         INSERT INTO ledger.finding
@@ -401,7 +416,7 @@ def _actions_fit(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None
             FROM store.{form.table} AS r JOIN submissions_{form.table} AS s USING (submission_no)
             WHERE r.row_no < {CARRIED_FROM} AND (s.kind = 'CORRECTION' OR r.record_action <> 'I')
                 AND r.{own} IS NOT NULL)
-        SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {own}::VARCHAR,
+        SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {shown},
             CASE WHEN NOT is_delta THEN concat('全量文件的记录操作应为 I,此行为 ', record_action)
                 WHEN known THEN '被更正的报送中已有此编号,应为 U 或 D'
                 ELSE concat('被更正的报送中没有此编号,不能 ', record_action) END, NULL
@@ -429,12 +444,12 @@ def _immutable(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, form: Form,
     sound = compile_marks(catalogue, form).severity_fired("E")
     key = " AND ".join(f"e.{name} = s.{name}" for name in form.key)
     for column in (c for c in form.columns if c.immutable and c.name not in form.key):
-        shown = "ledger.masked({})" if column.personal else "{}::VARCHAR"
+        filed, before = f"s.{column.name}::VARCHAR", f"any_value(e.{column.name})::VARCHAR"
         con.execute(
             f"""
             INSERT INTO ledger.finding
             SELECT s.submission_no, '{rule.code}', 'settle', s.row_no, '{column.name}',
-                {shown.format("s." + column.name)}, {shown.format("any_value(e." + column.name + ")")}, NULL
+                {shown_sql(column, filed)}, {shown_sql(column, before)}, NULL
             FROM self_{form.table} AS s
             JOIN all_{form.table} AS e ON e.filing_reporter = s.filing_reporter AND {key}
                 AND (e.filing_period_start, e.sequence_no) < (s.filing_period_start, s.sequence_no)

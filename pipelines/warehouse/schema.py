@@ -97,7 +97,18 @@ CREATE TABLE IF NOT EXISTS ledger.quarantined_row (
     form VARCHAR NOT NULL, submission_no UINTEGER NOT NULL, row_no UINTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger.verdict (
     submission_no UINTEGER NOT NULL, rule_code VARCHAR NOT NULL, verdict VARCHAR NOT NULL, reason VARCHAR,
-    findings BIGINT NOT NULL);
+    findings BIGINT NOT NULL, reason_zh VARCHAR);
+-- What insurers have been told: digest of each receipt, and the basis beside the judgement it was written on (dates of
+-- the calendar, times received, program, outbox). A judgement makes its receipt due; writing it makes it told.
+CREATE TABLE IF NOT EXISTS ledger.receipt (
+    submission_no UINTEGER PRIMARY KEY, digest VARCHAR NOT NULL, basis VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.receipt_due (submission_no UINTEGER PRIMARY KEY);
+-- KPI cells that a follow-up moved, as the first release that states it tells them; told without cells: it moved none.
+CREATE TABLE IF NOT EXISTS ledger.effects_told (submission_no UINTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS ledger.kpi_effect (
+    submission_no UINTEGER NOT NULL, position INTEGER NOT NULL, kpi_id VARCHAR NOT NULL, name_zh VARCHAR,
+    period VARCHAR NOT NULL, grain VARCHAR NOT NULL, dimension VARCHAR, old_value VARCHAR, new_value VARCHAR,
+    unit VARCHAR);
 CREATE TABLE IF NOT EXISTS ledger.obligation (
     form VARCHAR NOT NULL, period VARCHAR NOT NULL, period_start DATE NOT NULL, period_end DATE NOT NULL,
     reporter_code VARCHAR NOT NULL, due_date DATE NOT NULL, status VARCHAR NOT NULL, submission_id VARCHAR,
@@ -265,9 +276,16 @@ LEFT JOIN reference.forms AS k ON k.form = p.form
 LEFT JOIN reference.rules AS r ON r.form = coalesce(k.form, '') AND r.rule_code = f.rule_code;
 
 CREATE OR REPLACE VIEW filing.verdicts AS
-SELECT p.submission_id, p.form, p.period, p.reporter_code, v.rule_code, v.verdict, v.reason, v.findings
+SELECT p.submission_id, p.form, p.period, p.reporter_code, v.rule_code, v.verdict, v.reason, v.reason_zh, v.findings
 FROM ledger.verdict AS v
 JOIN ledger.parcel AS p USING (submission_no);
+
+CREATE OR REPLACE VIEW filing.forms AS
+SELECT form, version, title_zh, title_en, frequency, deadline_days, side FROM reference.forms;
+
+-- Rules by form; under the form '' the common rules, which also judge files whose form is unknown.
+CREATE OR REPLACE VIEW filing.rules AS
+SELECT form, rule_code, rule_class, severity, text_zh, text_en FROM reference.rules;
 
 CREATE OR REPLACE VIEW filing.differences AS
 SELECT
@@ -317,8 +335,11 @@ MACROS = """
 CREATE OR REPLACE MACRO ledger.column_letters(n) AS
     CASE WHEN n <= 26 THEN chr((64 + n)::INTEGER)
          ELSE concat(chr((64 + (n - 1) // 26)::INTEGER), chr((65 + (n - 1) % 26)::INTEGER)) END;
+-- A masked value keeps its length and, of a long one, two letters or digits: enough to find it, nothing of a name.
 CREATE OR REPLACE MACRO ledger.masked(filed) AS
-    CASE WHEN filed IS NOT NULL THEN concat(left(filed, 2), '***(', length(filed), ')') END;
+    CASE WHEN filed IS NOT NULL THEN concat(
+        CASE WHEN length(filed) >= 8 THEN regexp_extract(filed, '^[0-9A-Za-z]{1,2}') ELSE '' END,
+        '***(', length(filed), ')') END;
 CREATE OR REPLACE MACRO ledger.trim_zeros(amount) AS
     rtrim(rtrim(amount::DECIMAL(38, 6)::VARCHAR, '0'), '.');
 CREATE OR REPLACE MACRO ledger.message(template, column_name, header, shown, expected) AS

@@ -18,7 +18,7 @@ from pipelines.contracts.errors import CalendarRangeError
 from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
 from pipelines.contracts.periods import Period, filing_deadline
 from pipelines.contracts.working_days import load_working_days
-from pipelines.filing.receipts import receipts
+from pipelines.filing.receipts.gathering import dossiers
 from pipelines.intake.envelope import Envelope
 
 #: Rules that ask an envelope; without one they have nothing to ask.
@@ -102,7 +102,7 @@ class Run:
         number, submission_id, source_name, form_code, period, readable = found
         if source_name != name:
             return Outcome(same_as=source_name)
-        [receipt] = receipts(self.con, [submission_id])
+        receipt = self._receipt(submission_id)
         if name in self.moved:
             own = self.own[name]
             receipt["receipt"] |= {
@@ -119,6 +119,33 @@ class Run:
             _due(form, period),
             is_refused=not readable and name not in self.standing_in,
         )
+
+    def _receipt(self, submission_id: str) -> dict[str, Any]:
+        """What the regulator would send: `receipt` (facts), `verdict` (state), `findings` (all, in one list)."""
+        [dossier] = dossiers(self.con, [submission_id])
+        told = dossier.receipt
+        account = told.rows
+        facts = told.submission.model_dump() | {
+            "state": told.state.code,
+            "rows_read": account and account.read,
+            "rows_accepted": account and account.accepted,
+            "rows_quarantined": account and account.held_back,
+            "rows_rejected": account and account.refused,
+            "error_count": told.totals.blocking,
+            "warning_count": told.totals.advisory,
+        }
+        rows = self.con.execute(
+            f"""
+            SELECT {", ".join(FINDING_FIELDS)} FROM filing.findings WHERE submission_id = ?
+            ORDER BY severity, rule_code, row_no NULLS FIRST, column_name NULLS FIRST, value, expected""",
+            [submission_id],
+        ).fetchall()
+        verdict = told.state.model_dump(exclude={"code", "in_force"}) | {"state": told.state.code}
+        return {
+            "receipt": facts,
+            "verdict": verdict,
+            "findings": [dict(zip(FINDING_FIELDS, row, strict=True)) for row in rows],
+        }
 
     def _pending(self, number: int) -> list[dict[str, Any]]:
         """Findings taken back, worded as findings are."""

@@ -41,22 +41,51 @@ INSERT INTO filing.notices VALUES
     ('00000000000012', 'F02', '2025-03', 'escalation', '2025-04-17', '2025-04-10', true, 'missing', NULL),
     ('00000000000012', 'F01', '2025-03', 'missing', '2025-04-11', '2025-04-10', true, 'late', 'B'),
     ('00000000000012', 'F01', '2025-04', 'reminder', '2025-05-08', '2025-05-12', true, 'draft', 'D0');
-CREATE TABLE filing.excuses (submission_id VARCHAR, rule_code VARCHAR, kind VARCHAR, excuse_id VARCHAR);
-INSERT INTO filing.excuses VALUES ('F01-2025-03-00000000000011-001', 'F01-I04', 'waiver', 'W1');
-CREATE TABLE filing.submissions (submission_id VARCHAR, form VARCHAR, period VARCHAR, reporter_code VARCHAR,
-    kind VARCHAR, sequence_no INTEGER, state VARCHAR, signed_at TIMESTAMP, source_name VARCHAR, rows_read INTEGER,
-    rows_accepted INTEGER, rows_quarantined INTEGER, rows_rejected INTEGER, error_count INTEGER,
-    warning_count INTEGER, late_days INTEGER, ruleset_version VARCHAR, in_force BOOLEAN, unexplained_count INTEGER);
-INSERT INTO filing.submissions VALUES ('F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011',
-    'ORIGINAL', 1, 'partly_accepted', '2025-04-09 10:00:00', 'a.csv', 100, 98, 2, 0, 2, 1, 0, 'abc', true, 1);
+CREATE TABLE filing.forms (form VARCHAR, title_zh VARCHAR, title_en VARCHAR);
+INSERT INTO filing.forms VALUES ('F01', '投诉明细', 'complaint record');
+CREATE TABLE filing.rules (form VARCHAR, rule_code VARCHAR, severity VARCHAR, text_zh VARCHAR, text_en VARCHAR);
+INSERT INTO filing.rules VALUES ('F01', 'F01-I04', 'E', '应办结日依工作日历推算', 'due date by the calendar');
+CREATE TABLE filing.submissions (submission_id VARCHAR, form VARCHAR, form_version VARCHAR, period VARCHAR,
+    reporter_code VARCHAR, kind VARCHAR, sequence_no INTEGER, supersedes VARCHAR, reason_code VARCHAR,
+    base_submission_id VARCHAR, state VARCHAR, in_force BOOLEAN, signed_at TIMESTAMP, source_name VARCHAR,
+    sha256 VARCHAR, times_received BIGINT, rows_read INTEGER, rows_accepted INTEGER, rows_quarantined INTEGER,
+    rows_rejected INTEGER, rows_in_force INTEGER, error_count INTEGER, warning_count INTEGER, late_days INTEGER,
+    nil_streak INTEGER, ruleset_version VARCHAR, unexplained_count INTEGER);
+INSERT INTO filing.submissions VALUES ('F01-2025-03-00000000000011-001', 'F01', '1.0.0', '2025-03',
+    '00000000000011', 'ORIGINAL', 1, NULL, NULL, NULL, 'partly_accepted', true, '2025-04-09 10:00:00', 'a.csv',
+    repeat('0', 64), 1, 100, 98, 2, 0, 98, 2, 1, 0, NULL, 'abc', 1);
+CREATE TABLE filing.verdicts (submission_id VARCHAR, rule_code VARCHAR, verdict VARCHAR, reason VARCHAR,
+    reason_zh VARCHAR, findings BIGINT);
+INSERT INTO filing.verdicts VALUES ('F01-2025-03-00000000000011-001', 'F01-I04', 'fail', NULL, NULL, 2);
+CREATE TABLE filing.control_totals (submission_id VARCHAR, column_name VARCHAR, header VARCHAR, declared VARCHAR,
+    ours VARCHAR, agrees BOOLEAN);
+INSERT INTO filing.control_totals VALUES
+    ('F01-2025-03-00000000000011-001', 'demand_amount', '诉求金额', '100.1', '100.11', false);
+CREATE TABLE filing.excuses (submission_id VARCHAR, rule_code VARCHAR, kind VARCHAR, excuse_id VARCHAR,
+    reason VARCHAR, granted_at TIMESTAMP, last_period VARCHAR);
+INSERT INTO filing.excuses VALUES ('F01-2025-03-00000000000011-001', 'GEN-I05', 'explanation', 'EX-7', '系统导出格式',
+    '2025-04-20 09:00:00', '2025-05');
+INSERT INTO filing.excuses (submission_id, rule_code, kind, excuse_id) VALUES
+    ('F01-2025-03-00000000000011-001', 'F01-I04', 'waiver', 'W1');
+CREATE TABLE filing.differences (submission_id VARCHAR, against_submission_id VARCHAR, in_effect BOOLEAN,
+    rows_added BIGINT, rows_removed BIGINT, rows_changed BIGINT, rows_unchanged BIGINT);
+INSERT INTO filing.differences VALUES
+    ('F01-2025-03-00000000000011-001', 'F01-2025-03-00000000000011-000', true, 0, 0, 1, 99);
+CREATE TABLE filing.changed_cells (submission_id VARCHAR, change VARCHAR, record_key VARCHAR, row_no UINTEGER,
+    old_row_no UINTEGER, old_filed_in VARCHAR, column_name VARCHAR, header VARCHAR, old_value VARCHAR,
+    new_value VARCHAR);
+INSERT INTO filing.changed_cells VALUES ('F01-2025-03-00000000000011-001', 'changed', 'C-1', 5, 6,
+    'F01-2025-03-00000000000011-000', 'due_date', '应办结日', '2025-04-01', '2025-04-22');
+CREATE TABLE filing.difference_totals (submission_id VARCHAR, column_name VARCHAR, header VARCHAR,
+    old_total DECIMAL(38, 6), new_total DECIMAL(38, 6));
 CREATE TABLE filing.findings (submission_id VARCHAR, form VARCHAR, period VARCHAR, reporter_code VARCHAR,
     rule_code VARCHAR, rule_class VARCHAR, severity VARCHAR, sheet VARCHAR, row_no INTEGER, column_name VARCHAR,
-    header VARCHAR, cell VARCHAR, value VARCHAR, expected VARCHAR, message_zh VARCHAR, message_en VARCHAR,
-    fix_zh VARCHAR, fix_en VARCHAR);
+    header VARCHAR, cell VARCHAR, filed_in VARCHAR, value VARCHAR, expected VARCHAR, message_zh VARCHAR,
+    message_en VARCHAR, fix_zh VARCHAR, fix_en VARCHAR, waived_by VARCHAR, explained_by VARCHAR);
 INSERT INTO filing.findings
 SELECT 'F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011', rule, 'intra', severity, NULL, n,
-    'due_date', '应办结日', 'K' || n, '2025/4/1', '2025-04-30', '应办结日与工作日历不符', 'wrong due date', '重算',
-    'redo'
+    'due_date', '应办结日', 'K' || n, NULL, '2025/4/1', '2025-04-30', '应办结日与工作日历不符', 'wrong due date',
+    '重算', 'redo', NULL, CASE severity WHEN 'W' THEN 'EX-7' END
 FROM (VALUES ('F01-I04', 'E', 7), ('F01-I04', 'E', 12), ('GEN-I05', 'W', 9)) AS f(rule, severity, n);
 CREATE TABLE kpi.kpi_catalogue (kpi_id VARCHAR, name_zh VARCHAR, name_en VARCHAR);
 INSERT INTO kpi.kpi_catalogue VALUES ('CMP-01', '有效投诉件数', 'valid complaints'),

@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import Result
 
 from pipelines.cli.errors import OperatorError
+from pipelines.filing.receipts.content import published_schema
 
 Xiaobao = Callable[..., Result]
 
@@ -203,10 +205,46 @@ def test_a_narrow_terminal_folds_sentences_and_loses_none(
         assert findings.count(character) >= 3
 
 
-def test_receipt_as_json_is_one_document(xiaobao: Xiaobao) -> None:
+def test_receipt_as_json_is_the_published_receipt(xiaobao: Xiaobao) -> None:
     document = json.loads(xiaobao("receipt", "F01-2025-03-00000000000011-001", "--format", "json").stdout)
-    assert document["submission"]["state"] == "partly_accepted"
-    assert [finding["row_no"] for finding in document["findings"]] == [7, 12, 9]
+    jsonschema.validate(document, json.loads(published_schema()))
+    assert document["state"]["code"] == "partly_accepted"
+    assert document["next_deadline"] == {"form": "F01", "period": "2025-04", "due_date": "2025-05-12"}
+    rows_told = {
+        group["rule_code"]: [finding["row_no"] for finding in group["findings"]]
+        for group in document["findings"]
+    }
+    assert rows_told == {"F01-I04": [7, 12], "GEN-I05": [9]}
+
+
+def test_receipt_shows_totals_changes_and_excuses(xiaobao: Xiaobao) -> None:
+    shown = xiaobao("receipt", "F01-2025-03-00000000000011-001").stdout
+    for text in ("100.1 ", "100.11", "EX-7", "系统导出格式", "2025-04-22", "-000: +0 -0 ~1 =99"):
+        assert text in shown
+
+
+def test_receipt_as_csv_is_its_findings(xiaobao: Xiaobao) -> None:
+    lines = xiaobao("receipt", "F01-2025-03-00000000000011-001", "--format", "csv").stdout.splitlines()
+    assert lines[0].startswith("submission_id,form,period,reporter_code,rule_code")
+    assert len(lines) == 4
+
+
+def test_receipt_files_are_those_the_insurer_has_or_drawn_from_the_release(
+    xiaobao: Xiaobao, home: Path, tmp_path: Path
+) -> None:
+    name = "F01-2025-03-00000000000011-001"
+    drawn = xiaobao("receipt", name, "--write", str(tmp_path / "drawn"))
+    assert "without the filed" in " ".join(drawn.stderr.split())
+    assert {path.suffix for path in (tmp_path / "drawn").iterdir()} == {".json", ".xlsx", ".html"}
+    assert (
+        json.loads((tmp_path / "drawn" / f"{name}.json").read_bytes())["state"]["code"] == "partly_accepted"
+    )
+    outbox = home / "outbox" / "00000000000011"
+    outbox.mkdir(parents=True)
+    for suffix in ("json", "xlsx", "html"):
+        (outbox / f"{name}.{suffix}").write_bytes(suffix.encode())
+    xiaobao("receipt", name, "--write", str(tmp_path / "had"))
+    assert (tmp_path / "had" / f"{name}.xlsx").read_bytes() == b"xlsx"
 
 
 def test_receipt_of_an_unknown_submission_names_near_ones(xiaobao: Xiaobao) -> None:

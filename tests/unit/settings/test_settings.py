@@ -83,8 +83,19 @@ def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_empty_inbox_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XIAOBAO_INBOX", " ")
-    with pytest.raises(SettingsError, match="an inbox is needed"):
+    with pytest.raises(SettingsError, match="an inbox is needed") as refused:
         load_settings()
+    assert "XIAOBAO_OUTBOX" not in str(refused.value)  # one mistake is told once
+
+
+def test_the_outbox_is_local_unless_it_is_set_elsewhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().outbox == (home / "outbox").as_uri()
+    assert load_settings().outbox_dir == home / "outbox"
+    monkeypatch.setenv("XIAOBAO_OUTBOX", str(home / "回执 out"))
+    assert load_settings().outbox_dir == home / "回执 out"
+    monkeypatch.setenv("XIAOBAO_OUTBOX", "memory://bureau/outbox")
+    assert load_settings().outbox == "memory://bureau/outbox"
+    assert load_settings().outbox_dir == home / "outbox"
 
 
 def test_each_setting_is_described_with_its_source() -> None:

@@ -1,0 +1,287 @@
+"""The three files of a receipt as readers get them: opened with openpyxl, parsed as HTML, checked by the schema."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from html.parser import HTMLParser
+
+import jsonschema
+import openpyxl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl.workbook import Workbook
+
+from pipelines.filing.receipts import workbook as workbook_module
+from pipelines.filing.receipts.content import Dossier, KpiEffect, published_schema
+from pipelines.filing.receipts.page import PLACES, page
+from pipelines.filing.receipts.workbook import workbook
+from pipelines.filing.receipts.writing import digest_of, render
+from pipelines.settings import project_root
+from tests.support.receipt_samples import dossier, finding, group, row
+
+SHEETS = ["摘要", "问题", "问题行", "合计", "差异", "规则"]
+DANGEROUS = (
+    "=1+1",
+    '=cmd|"/c calc"!A1',
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "{=1}",
+    "https://x.test/",
+    "_x003D_1",
+)
+
+
+class Page(HTMLParser):
+    """Text and tags of a page; parts of a row are separated by blanks."""
+
+    def __init__(self, html: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.pieces: list[str] = []
+        self.feed(html.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] != "style":
+            self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.pieces).split())
+
+
+def opened(told: Dossier) -> Workbook:
+    return openpyxl.load_workbook(io.BytesIO(workbook(told)))
+
+
+def parts(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def cells(sheet: object) -> list[object]:
+    return [cell.value for line in sheet.iter_rows() for cell in line if cell.value is not None]  # type: ignore[attr-defined]
+
+
+def full() -> Dossier:
+    return dossier(
+        group(
+            "F01-I04",
+            "E",
+            None,
+            finding(7),
+            finding(9, column_name="agent_code", header="销售人员", cell="C9"),
+        ),
+        group("GEN-P02", "W", None, finding(None, column_name=None, header=None, cell=None)),
+        rows=(row(7, "C-1", "2025/4/1", "A1"), row(9, "C-3", "2025-04-22", "***(11)")),
+    )
+
+
+def test_the_published_schema_is_the_one_in_docs() -> None:
+    path = project_root() / "docs" / "receipt.schema.json"
+    assert path.read_text(encoding="utf-8") == published_schema(), (
+        f"{path} is not the schema of this program: write `content.published_schema()` into it, and raise "
+        "SCHEMA_VERSION when a reader of receipts must change"
+    )
+
+
+def test_every_field_of_the_schema_says_what_it_is() -> None:
+    schema = json.loads(published_schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for part in (schema, *schema["$defs"].values()):
+        for name, field in part["properties"].items():
+            assert field.get("description"), name
+
+
+@pytest.mark.parametrize("told", [full(), dossier()], ids=["full", "without findings"])
+def test_json_keeps_to_the_published_schema(told: Dossier) -> None:
+    document = json.loads(told.as_json())
+    jsonschema.validate(document, json.loads(published_schema()), jsonschema.Draft202012Validator)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"surprise": 1}, json.loads(published_schema()))
+
+
+def test_the_workbook_has_its_sheets_with_filters_and_frozen_headers() -> None:
+    book = opened(full())
+    assert book.sheetnames == SHEETS
+    found = book["问题"]
+    assert found.freeze_panes == "B3"
+    assert found.auto_filter.ref == "A2:N5"
+    assert [cell.value for cell in found["A"][2:]] == ["F01-I04", "F01-I04", "GEN-P02"]
+    assert [cell.value for cell in found["C"][2:]] == [7, 9, "整份"]
+
+
+def test_a_finding_links_to_its_row_whose_blamed_cell_is_marked_with_the_message() -> None:
+    book = opened(full())
+    link = book["问题"]["C4"].hyperlink
+    assert link.location == "'问题行'!A4"
+    rows = book["问题行"]
+    assert [cell.value for cell in rows[2]] == ["行号 row", "投诉编号", "应办结日", "销售人员"]
+    assert [cell.value for cell in rows[4]] == [9, "C-3", "2025-04-22", "***(11)"]
+    blamed, plain = rows["D4"], rows["C4"]
+    assert "F01-I04" in blamed.comment.text
+    assert "重算" in blamed.comment.text
+    assert plain.comment is None
+    assert blamed.fill.start_color.rgb != plain.fill.start_color.rgb
+
+
+def test_a_finding_on_the_row_as_a_whole_marks_its_number() -> None:
+    told = dossier(group("R", "W", None, finding(7, column_name=None, header=None)), rows=(row(7, "C-1"),))
+    marked = opened(told)["问题行"]["A3"]
+    assert "R 应办结日不符" in marked.comment.text
+
+
+def test_rows_of_two_files_are_told_apart() -> None:
+    told = dossier(
+        group("R", "E", None, finding(7), finding(7, filed_in="EARLIER")),
+        rows=(row(7, "C-1"), row(7, "C-2", filed_in="EARLIER")),
+    )
+    book = opened(told)
+    assert [book["问题"][cell].hyperlink.location for cell in ("C3", "C4")] == ["'问题行'!A3", "'问题行'!A4"]
+    assert [cell.value for cell in book["问题行"]["B"][2:]] == [None, "EARLIER"]
+
+
+def test_totals_and_differences_stand_side_by_side() -> None:
+    book = opened(full())
+    assert [cell.value for cell in book["合计"][3]] == [
+        "诉求金额",
+        "demand_amount",
+        "100.1",
+        "100.11",
+        "不符",
+    ]
+    assert [cell.value for cell in book["差异"][5]] == [
+        "变动",
+        "C-3",
+        "5",
+        "6",
+        "应办结日",
+        "2025-04-01",
+        "2025-04-22",
+    ]
+    text = Page(page(full().receipt)).text
+    for told in ("100.11", "不符", "2025-04-22", "WV-1", "2025-03 的 F02 尚未报送", "2025-05-12", "GEN-P02"):
+        assert told in text
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_filed_text_is_never_a_formula_or_a_link(text: str) -> None:
+    told = dossier(group("R", "E", None, finding(7, value=text, header=text)), rows=(row(7, text, text),))
+    book = opened(told)
+    written = book["问题"]["F3"], book["问题行"]["B3"], book["问题行"]["C3"]
+    for cell in written:
+        assert cell.data_type == "s"
+        assert cell.number_format == "@"
+        assert cell.hyperlink is None
+    assert not [name for name, data in parts(workbook(told)).items() if b"<f>" in data or b"<f " in data]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t"), min_size=1, max_size=60))
+def test_any_filed_text_is_written_and_read_back(text: str) -> None:
+    told = dossier(group("R", "E", None, finding(7)), rows=(row(7, text),))
+    read = opened(told)["问题行"]["B3"].value
+    shown = told.rows.rows[0].cells[0] if told.rows else None
+    if text.isprintable() and not re.search("_x[0-9A-Fa-f]{4}_", text):
+        assert read == shown
+    assert page(told.receipt)
+
+
+def test_control_characters_are_shown_not_obeyed() -> None:
+    told = dossier(group("R", "E", None, finding(7, value="a\x00b\x1b\u202ec")), rows=(row(7, "a\x00b"),))
+    assert opened(told)["问题行"]["B3"].value == "a␀b"
+    html = page(told.receipt).decode()
+    assert "a␀b␛�c" in html
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", html)
+
+
+@pytest.mark.parametrize("text", ["x" * 40_000, "汉" * 40_000, "😀" * 20_000])
+def test_what_is_longer_than_a_cell_is_cut_and_said_so(text: str) -> None:
+    told = dossier(group("R", "E", None, finding(7, value=text)), rows=(row(7, text),))
+    read = opened(told)["问题行"]["B3"].value
+    assert len(read.encode("utf-16-le")) // 2 <= workbook_module.CELL_UNITS
+    assert read.endswith(f"…(全文 {len(text):,} 字符)")
+    assert json.loads(told.as_json())["findings"][0]["findings"][0]["value"] == text
+
+
+def test_the_page_escapes_everything_and_needs_nothing_from_elsewhere() -> None:
+    evil = '<script>alert(1)</script><img src=x onerror="y">\'"&'
+    told = dossier(group(evil, "E", None, finding(7, value=evil, message_zh=evil, sheet=evil)))
+    html = page(told.receipt)
+    parsed = Page(html)
+    assert {tag for tag, _ in parsed.tags}.isdisjoint(
+        {"script", "img", "link", "iframe", "object", "base", "a", "form"}
+    )
+    assert parsed.text.count("<script>alert(1)</script>") >= 3
+    attributes = {name for _, attrs in parsed.tags for name in attrs}
+    assert attributes <= {"class", "style", "lang", "charset", "name", "content"}
+    assert not re.search(rb"url\(|@import|https?:|//", html)
+
+
+def test_counts_are_true_in_all_three_when_details_are_capped() -> None:
+    many = tuple(finding(number) for number in range(2, 2 + PLACES + 5))
+    told = dossier(group("F01-I04", "E", 1_234, *many))
+    document = json.loads(told.as_json())
+    [capped] = document["findings"]
+    assert (capped["count"], capped["listed"], capped["is_truncated"]) == (1_234, len(many), True)
+    assert (document["totals"]["blocking"], document["totals"]["is_truncated"]) == (1_234, True)
+    text = Page(page(told.receipt)).text
+    assert f"本规则共 1,234 处,此页列出 {PLACES} 处,工作簿列出 {len(many)} 处" in text
+    assert f"共 1,234 个问题,回执只列出 {len(many)} 个" in text
+    book = opened(told)
+    assert f"共 1,234 个,只列出 {len(many)} 个" in book["问题"]["A1"].value
+    assert {cell.value for cell in book["问题"]["J"][2:]} == {1_234}
+    assert any("1,234" in str(value) for value in cells(book["摘要"]))
+
+
+def test_what_is_not_known_is_not_said_to_be_nothing() -> None:
+    unknown, none = dossier(), dossier(kpi_effects=())
+    assert "指标影响" not in Page(page(unknown.receipt)).text
+    assert "没有已发布的指标因此变动" in Page(page(none.receipt)).text
+    assert not any("指标影响" in str(value) for value in cells(opened(unknown)["摘要"]))
+    moved = KpiEffect(kpi_id="CMP-01", name_zh="有效投诉件数", period="2025-03", grain="insurer", dimension=None,
+                      old_value="308", new_value=None, unit="件")  # fmt: skip
+    told = dossier(kpi_effects=(moved,))
+    assert "CMP-01 有效投诉件数" in Page(page(told.receipt)).text
+    assert "CMP-01 有效投诉件数" in cells(opened(told)["摘要"])
+    without_rows = Dossier(told.receipt, None)
+    assert "filed rows stand in the receipt as delivered" in str(opened(without_rows)["问题行"]["A1"].value)
+
+
+def test_equal_content_gives_equal_bytes_and_other_content_another_digest() -> None:
+    assert dict(render(full())) == dict(render(full()))
+    assert digest_of(full(), "here") == digest_of(full(), "here")
+    assert digest_of(full(), "there") != digest_of(full(), "here")
+    changed = Dossier(full().receipt, dossier(rows=(row(7, "C-2"),)).rows)
+    assert digest_of(changed, "here") != digest_of(full(), "here")
+    with zipfile.ZipFile(io.BytesIO(workbook(full()))) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+PERSONS = st.sampled_from(
+    ["13812345678", "11010119900307123X", "１３８１２３４５６７８", "138-1234-5678", "+8613812345678"]
+)
+
+
+@given(PERSONS, st.text(max_size=5), st.text(max_size=5))
+def test_no_text_of_a_filer_carries_a_clear_identity_into_a_receipt(
+    person: str, before: str, after: str
+) -> None:
+    text = f"{before} {person} {after}"
+    told = dossier(
+        group("R", "E", None, finding(7, value=text, expected=text, message_zh=text, sheet=text, header=text))
+    )
+    bare = person.removeprefix("+86")
+    for suffix, data in render(told):
+        if suffix == ".xlsx":
+            assert not [name for name, part in parts(data).items() if bare in part.decode()]
+        else:
+            assert bare not in data.decode()

@@ -243,7 +243,7 @@ class Settings(BaseSettings):
 
     @property
     def outbox_dir(self) -> Path:
-        """Folder of the outbox when it is local, else the one it would have under home."""
+        """Receipts and notices: the folder of the outbox when it is local, else the one it would have under home."""
         if self.outbox.startswith("file://"):
             return Path(url2pathname(urlsplit(self.outbox).path))
         return self.home / "outbox"

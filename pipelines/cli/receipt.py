@@ -83,8 +83,8 @@ def _receipt(release: ReleaseReader, submission: str) -> Receipt:
 
 def _write(told: Receipt, folder: Path) -> None:
     """The files as the insurer has them; those the outbox has not are drawn from the release, without filed rows."""
+    from pipelines.filing.outbox import Outbox
     from pipelines.filing.receipts.content import Dossier
-    from pipelines.filing.receipts.outbox import Outbox
     from pipelines.filing.receipts.writing import render
     from pipelines.settings import load_settings
 

@@ -31,7 +31,8 @@ import duckdb
 import fsspec
 import requests
 
-from pipelines.filing.notices import Message, outbox_folder
+from pipelines.filing.notices import Message
+from pipelines.filing.outbox import folder_of
 from pipelines.warehouse.connection import transaction
 
 RECIPIENT_COLUMNS = ("reporter_code", "channel", "address", "officer_address")
@@ -105,7 +106,7 @@ class DirectoryChannel:
         """Write both files; a file that is there with the same bytes is left alone."""
         try:
             files, root = fsspec.core.url_to_fs(self.url)
-            folder = f"{root.rstrip('/')}/{outbox_folder(message.reporter_code)}/notices"
+            folder = f"{root.rstrip('/')}/{folder_of(message.reporter_code)}/notices"
             files.makedirs(folder, exist_ok=True)
             for suffix, body in (("html", message.html()), ("json", message.json())):
                 path = f"{folder}/{message.message_id}.{suffix}"

@@ -26,6 +26,7 @@ import jinja2
 
 from pipelines.contracts.predicates import macro_sql
 from pipelines.filing.obligations import compute_obligations, record_obligations, require_calendar
+from pipelines.filing.outbox import folder_of
 from pipelines.filing.registry import prepare_registry
 from pipelines.filing.states import OBLIGATION_STATES, UNMET
 
@@ -91,12 +92,6 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def outbox_folder(reporter_code: str | None) -> str:
-    """Folder of an insurer in the outbox: its code, or `unidentified` for what cannot name a folder."""
-    safe = (reporter_code or "").strip()
-    return safe if safe.isalnum() and len(safe) <= 40 else "unidentified"  # noqa: PLR2004 - a sane folder name
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One obligation that a message is about."""
@@ -128,7 +123,7 @@ class Message:
         """Day, stage, insurer and a digest of the obligations named."""
         told = "|".join(f"{item.form}/{item.period}" for item in self.items)
         digest = hashlib.sha256(told.encode()).hexdigest()[:8]
-        return f"{self.notice_date}-{self.stage.code}-{outbox_folder(self.reporter_code)}-{digest}"
+        return f"{self.notice_date}-{self.stage.code}-{folder_of(self.reporter_code)}-{digest}"
 
     @property
     def subject(self) -> str:

@@ -218,7 +218,7 @@ def _channels(
     """Channels in use, recipients by reporter, and what is wrong with the recipients file (then nobody has a line)."""
     secret = delivery.credentials()
     channels: dict[str, delivery.Channel] = {
-        "directory": delivery.DirectoryChannel(settings.outbox_dir.as_uri()),
+        "directory": delivery.DirectoryChannel(settings.outbox),
         "email": delivery.EmailChannel(
             settings.smtp_host,
             settings.smtp_port,

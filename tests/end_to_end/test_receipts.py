@@ -17,10 +17,10 @@ import pytest
 from openpyxl.workbook import Workbook
 
 from pipelines.contracts.loader import load_catalogue
+from pipelines.filing.outbox import Outbox, OutboxUnavailableError
 from pipelines.filing.receipts.content import RULE_LIMIT, published_schema
 from pipelines.filing.receipts.effects import note_effects
 from pipelines.filing.receipts.gathering import dossiers
-from pipelines.filing.receipts.outbox import Outbox, OutboxUnavailableError
 from pipelines.filing.receipts.page import PLACES
 from pipelines.filing.states import STATES
 from pipelines.orchestration import steps

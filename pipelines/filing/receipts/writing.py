@@ -17,10 +17,10 @@ import duckdb
 
 from pipelines.contracts.model import Catalogue
 from pipelines.filing import states
+from pipelines.filing.outbox import Outbox
 from pipelines.filing.receipts.content import RECEIPT_LIMIT, Dossier
 from pipelines.filing.receipts.effects import told_effects
 from pipelines.filing.receipts.gathering import dossiers
-from pipelines.filing.receipts.outbox import Outbox
 from pipelines.filing.receipts.page import page
 from pipelines.filing.receipts.workbook import workbook
 from pipelines.validation import screening

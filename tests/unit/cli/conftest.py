@@ -63,10 +63,10 @@ INSERT INTO filing.control_totals VALUES
     ('F01-2025-03-00000000000011-001', 'demand_amount', '诉求金额', '100.1', '100.11', false);
 CREATE TABLE filing.excuses (submission_id VARCHAR, rule_code VARCHAR, kind VARCHAR, excuse_id VARCHAR,
     reason VARCHAR, granted_at TIMESTAMP, last_period VARCHAR);
-INSERT INTO filing.excuses VALUES ('F01-2025-03-00000000000011-001', 'GEN-I05', 'explanation', 'EX-7', '系统导出格式',
-    '2025-04-20 09:00:00', '2025-05');
-INSERT INTO filing.excuses (submission_id, rule_code, kind, excuse_id) VALUES
-    ('F01-2025-03-00000000000011-001', 'F01-I04', 'waiver', 'W1');
+INSERT INTO filing.excuses VALUES
+    ('F01-2025-03-00000000000011-001', 'F01-I04', 'waiver', 'W1', '系统切换', '2025-04-20 09:00:00', '2025-05'),
+    ('F01-2025-03-00000000000011-001', 'GEN-I05', 'explanation', 'EX-7', '系统导出格式', '2025-04-20 09:00:00',
+    '2025-05');
 CREATE TABLE filing.differences (submission_id VARCHAR, against_submission_id VARCHAR, in_effect BOOLEAN,
     rows_added BIGINT, rows_removed BIGINT, rows_changed BIGINT, rows_unchanged BIGINT);
 INSERT INTO filing.differences VALUES

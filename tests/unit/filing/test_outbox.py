@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.filing.receipts.outbox import UNIDENTIFIED, Outbox, OutboxUnavailableError, folder_of
+from pipelines.filing.outbox import UNIDENTIFIED, Outbox, OutboxUnavailableError, folder_of
 
 
 @pytest.mark.parametrize(

@@ -51,13 +51,12 @@ select
     {{ period_first_month('obligations.period') }} as first_month,
     {{ period_last_month('obligations.period') }} as month,
     obligations.due_date,
+    coalesce(accepted.is_in_force, false) as is_in_force,
     {% if var('known_at') -%}
-        coalesce(accepted.is_in_force, false) as is_in_force,
         coalesce(
             accepted.is_in_force and cast(accepted.first_accepted_at as date) <= obligations.due_date, false
         ) as is_on_time,
     {%- else -%}
-        obligations.status in ('filed', 'late') as is_in_force,
         obligations.status = 'filed' as is_on_time,
     {%- endif %}
     repeated.form is not null as is_filed_again,

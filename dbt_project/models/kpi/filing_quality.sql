@@ -8,13 +8,18 @@ select
     peer_group,
     insurer_type,
     case when dimension = 'form' then dimension_value end as form,
-    {% for name, kpi_id in {'on_time': 'DQ-01', 'first_pass': 'DQ-02', 'filed_again': 'DQ-03'}.items() -%}
-        {%- set outer_last = loop.last -%}
-        {% for part in ['numerator', 'denominator', 'value', 'status'] -%}
-            max(case when kpi_id = '{{ kpi_id }}' then {{ part }} end)
-                as {{ name }}_{{ part }}{{ ',' if not (outer_last and loop.last) }}
-        {% endfor -%}
-    {% endfor -%}
+    max(case when kpi_id = 'DQ-01' then numerator end) as on_time_numerator,
+    max(case when kpi_id = 'DQ-01' then denominator end) as on_time_denominator,
+    max(case when kpi_id = 'DQ-01' then value end) as on_time_value,
+    max(case when kpi_id = 'DQ-01' then status end) as on_time_status,
+    max(case when kpi_id = 'DQ-02' then numerator end) as first_pass_numerator,
+    max(case when kpi_id = 'DQ-02' then denominator end) as first_pass_denominator,
+    max(case when kpi_id = 'DQ-02' then value end) as first_pass_value,
+    max(case when kpi_id = 'DQ-02' then status end) as first_pass_status,
+    max(case when kpi_id = 'DQ-03' then numerator end) as filed_again_numerator,
+    max(case when kpi_id = 'DQ-03' then denominator end) as filed_again_denominator,
+    max(case when kpi_id = 'DQ-03' then value end) as filed_again_value,
+    max(case when kpi_id = 'DQ-03' then status end) as filed_again_status
 from {{ ref('kpi_values') }}
 where
     basis = 'current'

@@ -18,9 +18,8 @@ from pipelines.contracts.loader import load_catalogue
 from pipelines.filing.registers import RegisterEntryError, Signers, Version, enter, waiting
 from pipelines.intake.persons import person_key
 from pipelines.orchestration import idle
-from pipelines.publication.release import fingerprint, publish
-from pipelines.warehouse.connection import open_warehouse
 from tests.support.desk import BRANCH, REPORTER, SUPERVISOR, Desk, row
+from tests.support.publishing import publish_figures
 
 SIGNERS = ("--prepared-by", "填报甲", "--reviewed-by", "复核乙", "--approved-by", "批准丙")
 WAIVER = ("waiver", "add", "--insurer", REPORTER, "--form", "f01", "--period", "2024-03", "--rule", "f01-i04")
@@ -44,21 +43,7 @@ def xiaobao(*arguments: str, code: int = ExitCode.OK) -> Any:
 
 def release(desk: Desk) -> None:
     """Publish what the runs so far have found; figures are another matter."""
-    con = open_warehouse(desk.settings.build_database)
-    try:
-        con.execute("CREATE SCHEMA IF NOT EXISTS kpi")
-        con.execute(
-            "CREATE TABLE IF NOT EXISTS kpi.kpi_values AS SELECT * EXCLUDE (release_no) FROM published.kpi_values"
-        )
-        publish(
-            con,
-            desk.settings.releases_dir,
-            print_=fingerprint(con, "d"),
-            code_version="1",
-            ruleset_version=load_catalogue().ruleset_version,
-        )
-    finally:
-        con.close()
+    publish_figures(desk.settings, "SELECT * EXCLUDE (release_no) FROM published.kpi_values")
 
 
 @pytest.fixture
@@ -81,6 +66,12 @@ def test_a_waiver_from_entry_to_list(bureau: Desk) -> None:
     assert (second["kind"], second["entry_id"]) == ("CORRECTION", "HM-2024-04-002")
     assert idle.present_state(bureau.settings) != before
     assert stat.S_IMODE(bureau.settings.registers_dir.stat().st_mode) == 0o700
+
+    judged = xiaobao("check", str(bureau.settings.registers_dir))
+    assert [[f["rule_code"] for f in report["findings"] if f["severity"] == "E"] for report in judged] == [
+        [],
+        [],
+    ]
 
     bureau.run()
     release(bureau)

@@ -28,11 +28,10 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import duckdb
-import fsspec
 import requests
 
 from pipelines.filing.notices import Message
-from pipelines.filing.outbox import folder_of
+from pipelines.filing.outbox import Outbox, OutboxUnavailableError
 from pipelines.warehouse.connection import transaction
 
 RECIPIENT_COLUMNS = ("reporter_code", "channel", "address", "officer_address")
@@ -96,27 +95,21 @@ class Channel(Protocol):
 class DirectoryChannel:
     """Files in the insurer's folder of the outbox: `<reporter>/notices/<id>.json` and `.html`, written whole."""
 
-    url: str
+    outbox: Outbox
 
     def server(self, recipient: Recipient) -> str:  # noqa: ARG002 (the protocol's)
         """The outbox."""
         return "outbox"
 
     def send(self, message: Message, recipient: Recipient) -> None:  # noqa: ARG002 (the protocol's)
-        """Write both files; a file that is there with the same bytes is left alone."""
+        """Write both files over earlier ones of the same id."""
         try:
-            files, root = fsspec.core.url_to_fs(self.url)
-            folder = f"{root.rstrip('/')}/{folder_of(message.reporter_code)}/notices"
-            files.makedirs(folder, exist_ok=True)
             for suffix, body in (("html", message.html()), ("json", message.json())):
-                path = f"{folder}/{message.message_id}.{suffix}"
-                if files.exists(path) and files.cat_file(path) == body:
-                    continue
-                files.pipe_file(f"{path}.part", body)
-                files.mv(f"{path}.part", path)
-        except (OSError, ValueError, ImportError) as error:
+                self.outbox.put(message.reporter_code, f"notices/{message.message_id}.{suffix}", body)
+        except OutboxUnavailableError as error:
+            reason = type(error.__cause__).__name__
             raise TransientDeliveryError(
-                f"the outbox cannot be written: {type(error).__name__}", server_down=True
+                f"the outbox cannot be written: {reason}", server_down=True
             ) from error
 
 

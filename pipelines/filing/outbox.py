@@ -38,12 +38,13 @@ class Outbox:
         self._made: set[str] = set()
 
     def put(self, reporter_code: str | None, name: str, data: bytes) -> None:
-        """Write a file into a reporter's folder; it appears whole or not at all, over an earlier one.
+        """Write a file into a reporter's folder (`name` may name one below it); it appears whole or not at all, over an
+        earlier one.
 
         Raises `OutboxUnavailableError`.
         """
-        folder = f"{self._root}/{folder_of(reporter_code)}"
-        path = f"{folder}/{name}"
+        path = f"{self._root}/{folder_of(reporter_code)}/{name}"
+        folder = path.rpartition("/")[0]
         try:
             if folder not in self._made:
                 self._fs.makedirs(folder, exist_ok=True)

@@ -23,6 +23,7 @@ from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
 from pipelines.filing import delivery, notices
 from pipelines.filing.events import prepare_events
+from pipelines.filing.outbox import Outbox
 from pipelines.filing.receipts.effects import note_effects
 from pipelines.filing.receipts.writing import write_receipts
 from pipelines.filing.registry import prepare_registry
@@ -218,7 +219,7 @@ def _channels(
     """Channels in use, recipients by reporter, and what is wrong with the recipients file (then nobody has a line)."""
     secret = delivery.credentials()
     channels: dict[str, delivery.Channel] = {
-        "directory": delivery.DirectoryChannel(settings.outbox),
+        "directory": delivery.DirectoryChannel(Outbox(settings.outbox)),
         "email": delivery.EmailChannel(
             settings.smtp_host,
             settings.smtp_port,

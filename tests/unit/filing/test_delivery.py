@@ -25,6 +25,7 @@ from pipelines.filing.delivery import (
     read_recipients,
 )
 from pipelines.filing.notices import Message, unsent
+from pipelines.filing.outbox import Outbox
 from tests.support.hook import Hook
 from tests.support.mail import MailServer
 from tests.unit.filing.conftest import A, B, Bureau, institution
@@ -63,7 +64,7 @@ class Post:
         self.pauses: list[float] = []
         how = {"tls": "none", "timeout": 5.0} | mail
         self.channels: dict[str, Channel] = {
-            "directory": DirectoryChannel(outbox.as_uri()),
+            "directory": DirectoryChannel(Outbox(outbox.as_uri())),
             "email": EmailChannel("127.0.0.1", port, "bureau@example.org", **how),  # type: ignore[arg-type]
             "webhook": WebhookChannel(timeout=5.0, token="letmein"),
         }

@@ -121,8 +121,8 @@ def tell(entered: Entered, output: OutputFormat) -> None:
     ]
     emit(Table("已登记 Entered", columns, [row]), output)
     stderr_console().print(
-        "下次运行时校验并生效 It is judged and takes effect with the next `xiaobao run`; then "
-        f"`xiaobao receipt {entered.submission_id}` tells what became of it.",
+        f"自查 `xiaobao check {entered.path.parent}` tells at once what its contract says. 下次运行时生效 It takes "
+        f"effect with the next `xiaobao run`; then `xiaobao receipt {entered.submission_id}` tells what became of it.",
         soft_wrap=True,
     )
 

@@ -135,10 +135,12 @@ def test_every_rule_of_the_issue_fires_or_says_why_not(release: Path) -> None:
     }
     con.close()
     catalogue = load_catalogue()
-    codes = {rule.code for form in catalogue.forms.values() for rule in catalogue.rules_for(form)}
+    # the bureau keeps no register of appeals, waivers or explanations; tests/end_to_end/test_registers.py does
+    kept = [form for form in catalogue.forms.values() if form.code not in {"R02", "R04", "F14"}]
+    codes = {rule.code for form in kept for rule in catalogue.rules_for(form)}
     # official figures have no planted defects: their rules that hold are proved in tests/oracle
-    assert codes - fired - {"AGG-A01", "AGG-A02", "AGG-A06"} == {"F04-U01"}
-    assert "F04-U01" in silent
+    assert codes - fired - {"AGG-A01", "AGG-A02", "AGG-A06"} == {"F04-U01", "F01-X02"}
+    assert silent >= {"F04-U01", "F01-X02"}
 
 
 def test_every_kpi_of_the_catalogue_has_values(release: Path) -> None:

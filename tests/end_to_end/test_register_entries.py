@@ -67,6 +67,9 @@ def test_a_waiver_from_entry_to_list(bureau: Desk) -> None:
     assert idle.present_state(bureau.settings) != before
     assert stat.S_IMODE(bureau.settings.registers_dir.stat().st_mode) == 0o700
 
+    judged = xiaobao("check", str(bureau.settings.registers_dir))
+    assert [[f["rule_code"] for f in report["findings"] if f["severity"] == "E"] for report in judged] == [[], []]
+
     bureau.run()
     release(bureau)
     assert bureau.state(first["submission_id"]) == "superseded"

@@ -68,7 +68,10 @@ def test_a_waiver_from_entry_to_list(bureau: Desk) -> None:
     assert stat.S_IMODE(bureau.settings.registers_dir.stat().st_mode) == 0o700
 
     judged = xiaobao("check", str(bureau.settings.registers_dir))
-    assert [[f["rule_code"] for f in report["findings"] if f["severity"] == "E"] for report in judged] == [[], []]
+    assert [[f["rule_code"] for f in report["findings"] if f["severity"] == "E"] for report in judged] == [
+        [],
+        [],
+    ]
 
     bureau.run()
     release(bureau)

@@ -175,15 +175,16 @@ def _list_windows(con: duckdb.DuckDBPyConnection) -> None:
     """`scope`: the KPIs and windows that hold a revision, `cell_scope`: which of them a cell is in, `scope_month`: the
     months that window and base window cover.
 
-    Growth on the base as published reads its base from the earlier release, not from filings.
+    Only growth has a base window; on the base as published it reads an earlier release instead.
     """
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE cell_scope AS
-        SELECT revision_no, kpi_id, period_type, period,
-            CASE WHEN basis <> 'published' THEN base_period END AS base_period,
-            dense_rank() OVER (ORDER BY kpi_id, period_type, period, base_period, basis = 'published') AS scope_no
-        FROM revision;
+        SELECT *, dense_rank() OVER (ORDER BY kpi_id, period_type, period, base_period) AS scope_no
+        FROM (
+            SELECT revision_no, kpi_id, period_type, period,
+                CASE WHEN k.kind = 'growth' AND basis <> 'published' THEN base_period END AS base_period
+            FROM revision LEFT JOIN kpi.kpi_catalogue AS k USING (kpi_id));
         CREATE OR REPLACE TEMP TABLE scope AS
         SELECT DISTINCT scope_no, kpi_id, period_type, period, base_period FROM cell_scope;
         CREATE OR REPLACE TEMP TABLE window_month (period_type VARCHAR, period VARCHAR, month DATE);

@@ -172,6 +172,18 @@ def test_both_causes_are_told_and_filed_text_cannot_break_the_page(desk: Desk) -
     assert r"a\|b \# \<script\>" in (made.path / REPORT_PAGE).read_text(encoding="utf-8")
 
 
+def test_the_size_of_restatements_moves_with_what_was_published_before(desk: Desk) -> None:
+    def size(value: str, release: str) -> str:
+        cell = figures(("DQ-04", "2024-03", "bureau", None, value))
+        return cell.replace("NULL::VARCHAR AS base_period", f"'{release}' AS base_period")
+
+    publish_figures(desk.settings, size("0", "v0"))
+    desk.file("F01", march(validity="无效"), sequence=2)
+    desk.run()
+    made = publish_figures(desk.settings, size("5", "v1"))
+    assert {line[4] for line in causes(made)} >= {"published_base"}
+
+
 def test_a_withdrawn_report_makes_its_figures_missing_and_says_why(desk: Desk) -> None:
     publish_figures(desk.settings, figures(*BEFORE))
     withdrawal = desk.file("F01", [], sequence=2, kind="WITHDRAW", reason_code="误报")

@@ -175,12 +175,7 @@ def _list_windows(con: duckdb.DuckDBPyConnection) -> None:
     """`scope`: the KPIs and windows that hold a revision, `cell_scope`: which of them a cell is in, `scope_month`: the
     months that window and base window cover.
 
-<<<<<<< HEAD
-    Only growth has a base window; on the base as published it reads the base from the earlier release, not from
-    filings.
-=======
     Only growth has a base window; on the base as published it reads an earlier release instead.
->>>>>>> differences
     """
     con.execute(
         """

@@ -27,6 +27,12 @@ _DECIDING_SETTINGS = (
     "max_file_bytes",
     "max_unzipped_bytes",
     "max_cells",
+    "delivery",
+    "recipients",
+    "smtp_host",
+    "smtp_port",
+    "smtp_tls",
+    "mail_from",
 )
 
 
@@ -62,6 +68,8 @@ def present_state(settings: Settings) -> str:
     """Digest of everything a refresh depends on, as it is now; take it before the refresh begins."""
     digest = hashlib.sha256(waiting_digest(settings)[0].encode())
     digest.update(repr([(name, getattr(settings, name)) for name in _DECIDING_SETTINGS]).encode())
+    if settings.recipients and settings.recipients.is_file():
+        digest.update(hashlib.sha256(settings.recipients.read_bytes()).digest())
     for folder in (_PROGRAM, *(settings.project_dir / name for name in _INPUTS)):
         for path in sorted(folder.rglob("*")):
             parts = path.relative_to(folder).parts

@@ -40,6 +40,12 @@ def _other_moment(settings: Settings) -> Settings:
     return settings.model_copy(update={"small_base": 5})
 
 
+def _other_addresses(settings: Settings) -> Settings:
+    path = settings.home / "recipients.csv"
+    path.write_text("reporter_code,channel,address,officer_address\n", encoding="utf-8")
+    return settings.model_copy(update={"recipients": path})
+
+
 def _lost_build(settings: Settings) -> Settings:
     settings.build_database.unlink()
     return settings
@@ -57,7 +63,9 @@ def _begun(settings: Settings) -> Settings:
     return settings
 
 
-@pytest.mark.parametrize("change", [_new_file, _other_moment, _lost_build, _other_release, _begun])
+@pytest.mark.parametrize(
+    "change", [_new_file, _other_moment, _other_addresses, _lost_build, _other_release, _begun]
+)
 def test_whatever_changed_asks_for_a_refresh(
     refreshed: Settings, change: Callable[[Settings], Settings]
 ) -> None:

@@ -130,3 +130,43 @@ def test_the_projects_inputs_are_found_in_a_checkout_and_in_a_wheel(
     monkeypatch.delenv("XIAOBAO_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert load_settings().home == tmp_path / "data" / "xiaobao"
+
+
+def test_delivery_is_the_outbox_unless_channels_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load_settings().channels == ("directory",)
+    monkeypatch.setenv("XIAOBAO_DELIVERY", "webhook, email")
+    monkeypatch.setenv("XIAOBAO_RECIPIENTS", str(tmp_path / "recipients.csv"))
+    monkeypatch.setenv("XIAOBAO_MAIL_FROM", "bureau@example.org")
+    assert load_settings().channels == ("directory", "email", "webhook")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"delivery": "fax"}, "channels are directory, email, webhook"),
+        ({"delivery": " , "}, "channels are directory, email, webhook"),
+        ({"delivery": "webhook"}, "needs XIAOBAO_RECIPIENTS"),
+        ({"delivery": "email", "recipients": "r.csv"}, "needs XIAOBAO_MAIL_FROM"),
+        (
+            {"delivery": "email", "recipients": "r.csv", "mail_from": "a@b.example", "smtp_tls": "none",
+             "smtp_host": "mail.example"},
+            "XIAOBAO_SMTP_TLS=none is for a mail server on this machine",
+        ),
+    ],
+)  # fmt: skip
+def test_delivery_that_cannot_work_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], told: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"XIAOBAO_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=told):
+        load_settings()
+
+
+def test_credentials_are_no_settings_and_no_typos() -> None:
+    secrets = ["XIAOBAO_SMTP_USER", "XIAOBAO_SMTP_PASSWORD", "XIAOBAO_WEBHOOK_TOKEN", PERSON_KEY_VARIABLE]
+    assert unknown_variables(dict.fromkeys(secrets, "x")) == []
+    shown = {line.variable for line in describe(load_settings())}
+    assert not shown & set(secrets)

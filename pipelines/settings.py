@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -41,6 +40,7 @@ _CHANNELS = ("directory", "email", "webhook")
 
 _PACKAGE = Path(__file__).resolve().parent
 _MiB = 1024 * 1024
+_INPUTS = ("expectations", "dbt_project", "data")
 
 
 class SettingsError(Exception):
@@ -53,9 +53,22 @@ def project_root() -> Path:
     In a checkout (also an editable install) it is the repository's root; in an installed wheel it is
     ``pipelines/_project``, where the build put copies.
 
+    ``XIAOBAO_PROJECT`` names another folder with the same three, for a bureau that keeps forms and models of its
+    own beside those of the project.
+
     Raises:
-        SettingsError: neither place holds them (a broken installation).
+        SettingsError: no place holds them (a broken installation, or a wrong ``XIAOBAO_PROJECT``).
     """
+    chosen = os.environ.get(f"{ENV_PREFIX}PROJECT")
+    if chosen:
+        folder = Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 (links are set on purpose)
+        missing = [name for name in _INPUTS if not (folder / name).is_dir()]
+        if missing:
+            raise SettingsError(
+                f"{ENV_PREFIX}PROJECT is {folder}, which has no {', '.join(f'{name}/' for name in missing)}. Copy "
+                f"the project's {', '.join(_INPUTS)} there, or unset the variable to use the project's own."
+            )
+        return folder
     packaged = _PACKAGE / "_project"
     for candidate in (packaged, _PACKAGE.parent):
         if (candidate / "expectations").is_dir():
@@ -92,6 +105,10 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=_default_home,
         description="Folder of all a run writes: archive, build database, releases, receipts, run records.",
+    )
+    project: Path = Field(
+        default_factory=project_root,
+        description="Folder of contracts, dbt models and committed inputs; set it to add forms of your own.",
     )
     inbox: str = Field(
         default_factory=_default_inbox,
@@ -175,6 +192,17 @@ class Settings(BaseSettings):
     def _absolute_home(cls, value: Path) -> Path:
         """A relative folder means relative to where the command was started, and must not move afterwards."""
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 (resolve() would follow links on purpose set)
+
+    @field_validator("project", mode="after")
+    @classmethod
+    def _project_of_the_environment(cls, value: Path) -> Path:
+        """The contracts are found before there are settings, so the environment alone can say where they lie."""
+        if value != Path(os.environ.get(f"{ENV_PREFIX}PROJECT", project_root())):
+            raise ValueError(f"the project's folder is chosen by the variable {ENV_PREFIX}PROJECT alone")
+        try:
+            return project_root()
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("inbox", "outbox", mode="after")
     @classmethod
@@ -268,10 +296,10 @@ class Settings(BaseSettings):
         """dbt's output (manifest, compiled SQL, logs)."""
         return self.home / "dbt"
 
-    @cached_property
+    @property
     def project_dir(self) -> Path:
         """The project's own inputs; see :func:`project_root`."""
-        return project_root()
+        return self.project
 
 
 @dataclass(frozen=True, slots=True)

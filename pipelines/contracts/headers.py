@@ -18,3 +18,8 @@ def normalise_header(text: str) -> str:
     """
     composed = unicodedata.normalize("NFKC", text)
     return "".join(char for char in composed if not char.isspace() and unicodedata.category(char) != "Cf")
+
+
+def normalise_sheet_name(text: str) -> str:
+    """Sheet name as it is compared: as a header, and letters of either case are one, as they are in Excel."""
+    return normalise_header(text).casefold()

@@ -29,7 +29,7 @@ from typing import Any, get_args
 import yaml
 
 from pipelines.contracts.errors import CatalogueError
-from pipelines.contracts.headers import normalise_header
+from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import (
     PREVIOUS,
     Catalogue,
@@ -37,12 +37,15 @@ from pipelines.contracts.model import (
     CodeList,
     Column,
     ColumnKind,
+    DatedName,
+    EnvelopeFact,
     Form,
     Frequency,
     Rule,
     RuleClass,
     RuleKind,
     Side,
+    Span,
 )
 from pipelines.contracts.predicates import given_columns
 
@@ -72,6 +75,8 @@ _STRING = re.compile(r"'(?:[^']|'')*'")
 _NEVER_WAIVED = {"GEN-I01", "GEN-I02", "GEN-I03", "GEN-I04", "GEN-I05", "GEN-U01"}
 """A waiver must not let in what cannot be read, clear personal data, or one key twice; nor anything that
 makes a file no filing (class structure)."""
+#: What the pipeline itself reads of every row; a file that lacks them has them filled (filledFrom, constant).
+_INDISPENSABLE = ("reporter_code", "period", "record_action")
 
 
 def load_catalogue(root: Path | None = None) -> Catalogue:
@@ -265,6 +270,7 @@ class _FormReader:
                 event_date=facts.get("eventDate"),
                 effective_from=_as_date(facts["effectiveFrom"]) or date.min,
                 effective_to=_as_date(facts.get("effectiveTo")),
+                sheets=tuple(DatedName(str(item["name"]), _span(item)) for item in facts.get("sheets") or ()),
             )
         except (KeyError, TypeError, ValueError, InvalidOperation) as error:
             self._note(f"{_cause(error)} (head of the contract)")
@@ -337,6 +343,12 @@ class _FormReader:
             values=tuple(entry["value"] for entry in item.get("enum") or ()),
             labels=tuple(entry.get("label", entry["value"]) for entry in item.get("enum") or ()),
             aliases=tuple(entry["synonym"] for entry in item.get("synonyms") or ()),
+            dated_headers=tuple(
+                DatedName(str(entry["header"]), _span(entry)) for entry in facts.get("headers") or ()
+            ),
+            filed_in=tuple(_span(entry) for entry in facts.get("filedIn") or ()),
+            filled_from=self._one_of("filledFrom", facts.get("filledFrom"), (None, *get_args(EnvelopeFact))),
+            constant=_text(facts.get("constant")),
             personal=item.get("classification") == "personal",
             immutable=bool(facts.get("immutable", False)),
             may_be_future=bool(facts.get("mayBeFuture", False)),
@@ -377,6 +389,19 @@ class _FormReader:
         if not all(isinstance(text, str) for text in item.get("examples") or ()):
             self._note(f"{where}: an example is the text as it is filed; write it in quotes")
         self._problems.extend(_twice(self._name, f"{where}: enum value", column.values))
+        self._check_presence(column)
+
+    def _check_presence(self, column: Column) -> None:
+        """Where the value comes from must be said once, and a column that not all files have may be empty."""
+        where = f"column {column.name}"
+        if column.filled_from is not None and column.constant is not None:
+            self._note(f"{where}: has filledFrom and constant; one of them must go")
+        if column.is_filled and (column.aliases or column.dated_headers or column.filed_in):
+            self._note(f"{where}: is filled, so no file has it; synonyms, headers and filedIn must go")
+        if column.constant is not None and column.values and column.constant not in column.values:
+            self._note(f"{where}: constant {column.constant!r} is none of its enum values")
+        if column.required and column.filed_in:
+            self._note(f"{where}: is required, but filedIn says that not every file has it")
 
     def rules(self, schema: Mapping[str, Any]) -> tuple[Rule, ...]:
         """Rules of a schema object, in order."""
@@ -457,18 +482,55 @@ class _FormReader:
             self._note(f"physicalName is {form.table!r}; needed: {form.code.lower()}")
         if not 0 <= form.reject_above <= 1:
             self._note(f"rejectAbove is {form.reject_above}; needed: a share between 0 and 1")
+        self._check_files(form, names)
         self._check_headers(form)
         for rule in form.rules:
             _check_rule(self._note, rule, names)
 
+    def _check_files(self, form: Form, names: set[str]) -> None:
+        for name in _INDISPENSABLE:
+            if name not in names:
+                self._note(
+                    f"the column {name} is missing; where the files have none, declare it with filledFrom "
+                    "(reporter, period) or constant"
+                )
+        sheets = (normalise_sheet_name(sheet.text) for sheet in form.sheets)
+        self._problems.extend(_twice(self._name, "sheet", sheets))
+
     def _check_headers(self, form: Form) -> None:
-        owners: dict[str, set[str]] = {}
-        for column in form.columns:
-            for text in (column.name, column.title_zh, *column.aliases):
-                owners.setdefault(normalise_header(text), set()).add(column.name)
-        for text, columns in owners.items():
-            if len(columns) > 1:
-                self._note(f"the header {text!r} would name several columns: {', '.join(sorted(columns))}")
+        """No header may name two columns in any period; what a period knows changes only on first days of spans."""
+        dated = [header.span for column in form.columns for header in column.dated_headers]
+        spans = [*dated, *(span for column in form.columns for span in column.filed_in)]
+        told: set[str] = set()
+        for day in sorted({date.min, *(span.first for span in spans)}):
+            owners: dict[str, set[str]] = {}
+            for column in form.layout(day).columns:
+                for text in (column.name, column.title_zh, *column.aliases):
+                    owners.setdefault(normalise_header(text), set()).add(column.name)
+            for text, columns in owners.items():
+                if len(columns) > 1 and text not in told:
+                    told.add(text)
+                    since = "" if day == date.min else f" (periods from {day})"
+                    self._note(
+                        f"the header {text!r} would name several columns: {', '.join(sorted(columns))}{since}"
+                    )
+
+
+def _span(entry: Mapping[str, Any]) -> Span:
+    """Periods between the days `from` and `to`, either of which may be left open."""
+    unknown = set(entry) - {"name", "header", "from", "to"}
+    if unknown:
+        raise ValueError(f"{min(unknown)!r} is not known here; needed: from and to")
+    span = Span(_as_date(entry.get("from")) or date.min, _as_date(entry.get("to")))
+    if span.last is not None and span.last < span.first:
+        raise ValueError(f"from {span.first} lies after to {span.last}")
+    return span
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"the constant {value!r} is no text; write it in quotes")
+    return value
 
 
 def _bound(options: Mapping[str, Any], name: str) -> Decimal | None:

@@ -8,7 +8,7 @@ intake).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -23,6 +23,7 @@ RuleKind = Literal["generic", "row", "query", "envelope", "not_evaluable"]
 Severity = Literal["E", "W"]
 Frequency = Literal["monthly", "quarterly", "event"]
 Side = Literal["insurer", "supervisor", "official"]
+EnvelopeFact = Literal["reporter", "period", "signed_at"]
 
 _PLAIN_TYPES: dict[ColumnKind, str] = {
     "text": "VARCHAR",
@@ -40,6 +41,31 @@ PREVIOUS = "previous"
 
 _PERIOD_KINDS: dict[Frequency, PeriodKind] = {"monthly": "month", "quarterly": "quarter"}
 """Event forms are missing here: they may be filed under any period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Periods, by their last days, from ``first`` to ``last`` (None: still)."""
+
+    first: date = date.min
+    last: date | None = None
+
+    def covers(self, day: date) -> bool:
+        """True if a period that ends on the day is meant."""
+        return _covers(self.first, self.last, day)
+
+    def __str__(self) -> str:
+        """As it is told to a filer: both ends, an open one left out."""
+        first = "" if self.first == date.min else str(self.first)
+        return f"{first} 至 {self.last or ''}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class DatedName:
+    """A header or sheet name with the periods in which files use it."""
+
+    text: str
+    span: Span = Span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +90,12 @@ class Column:
         values: values of an ``enum`` that stand in the form itself.
         labels: what each of ``values`` means, in Chinese, in the same order; the value itself if it needs no word.
         aliases: other headers under which the column is accepted.
+        dated_headers: headers under which it is accepted in some periods only.
+        filed_in: periods whose files have the column; empty if all have it. Elsewhere it is NULL, and its headers
+            are unknown.
+        filled_from: what of the envelope fills the column, which the file then does not have; None if the file
+            has it.
+        constant: the text that fills the column of every row, likewise.
         personal: concerns a natural person; its clear value must not leave the archive.
         immutable: may not change once its key has been filed (GEN-P01).
         non_negative: a number that may not be below zero (GEN-I03).
@@ -88,6 +120,10 @@ class Column:
     values: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    dated_headers: tuple[DatedName, ...] = ()
+    filed_in: tuple[Span, ...] = ()
+    filled_from: EnvelopeFact | None = None
+    constant: str | None = None
     personal: bool = False
     immutable: bool = False
     non_negative: bool = False
@@ -101,6 +137,19 @@ class Column:
         if self.kind == "decimal":
             return f"DECIMAL({self.precision},{self.scale})"
         return _PLAIN_TYPES[self.kind]
+
+    @property
+    def is_filled(self) -> bool:
+        """True if the value comes from the envelope or the contract, never from the file."""
+        return self.filled_from is not None or self.constant is not None
+
+    def is_in_file(self, day: date) -> bool:
+        """True if files of the period that ends on the day have the column."""
+        return not self.is_filled and (not self.filed_in or any(span.covers(day) for span in self.filed_in))
+
+    def headers(self) -> tuple[DatedName, ...]:
+        """Every header the column may have, each with its periods."""
+        return (*(DatedName(text) for text in (self.name, *self.aliases, self.title_zh)), *self.dated_headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +257,7 @@ class Form:
         event_date: column that dates code lists and the roll-up of org_code; None means the period's end.
         effective_from: first day of the periods the version is in force for.
         effective_to: last day of them, None while in force.
+        sheets: names of the sheet that holds the form in a workbook; empty if it is the first after a cover.
     """
 
     code: str
@@ -229,6 +279,7 @@ class Form:
     event_date: str | None
     effective_from: date
     effective_to: date | None = None
+    sheets: tuple[DatedName, ...] = ()
 
     def column(self, name: str) -> Column:
         """Column by its English name.
@@ -251,6 +302,41 @@ class Form:
             if rule.code == code:
                 return rule
         raise KeyError(f"{self.code} {self.version} has no rule {code!r}")
+
+    def layout(self, day: date) -> Form:
+        """The form as files of the period that ends on the day have it: their columns, headers and sheet only.
+
+        Readers work on the layout and know nothing of dates. A form that never changed is its own layout.
+        """
+        columns = tuple(
+            replace(
+                column,
+                aliases=(*column.aliases, *(h.text for h in column.dated_headers if h.span.covers(day))),
+                dated_headers=(),
+                filed_in=(),
+            )
+            if column.dated_headers or column.filed_in
+            else column
+            for column in self.columns
+            if column.is_in_file(day)
+        )
+        sheets = tuple(sheet for sheet in self.sheets if sheet.span.covers(day))
+        if columns == self.columns and sheets == self.sheets:
+            return self
+        return replace(self, columns=columns, sheets=sheets)
+
+    def spans_of_header(self, text: str) -> tuple[Span, ...]:
+        """Periods to which a header of the form is limited; empty if it is none, or not limited."""
+        wanted = normalise_header(text)
+        found = (
+            span
+            for column in self.columns
+            if not column.is_filled
+            for header in column.headers()
+            if normalise_header(header.text) == wanted
+            for span in ((header.span,) if header.span != Span() else column.filed_in)
+        )
+        return tuple(dict.fromkeys(found))
 
     def header_map(self) -> dict[str, str]:
         """Normalised header -> column name, for titles, aliases and English names."""

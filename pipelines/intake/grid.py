@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from pipelines.contracts.headers import normalise_header
-from pipelines.contracts.model import Form
+from pipelines.contracts.model import Column, EnvelopeFact, Form
 from pipelines.intake.faults import Fault
 
 #: Title and note lines tolerated above the header.
@@ -98,3 +98,22 @@ def text_table(form: Form, columns: Mapping[str, pa.Array], row_no: pa.Array) ->
     """A table in the contract's column order, every column a string, with `row_no` last."""
     arrays = [columns[column.name] for column in form.columns]
     return pa.table([*arrays, row_no], names=[*(column.name for column in form.columns), "row_no"])
+
+
+def complete(form: Form, table: pa.Table, stated: Mapping[EnvelopeFact, str | None]) -> pa.Table:
+    """The table with every column of the contract: what files do not have is filled, or NULL in this period.
+
+    `stated` is what the envelope says. A table that has them all is returned as it is.
+    """
+    if [column.name for column in form.columns] == table.column_names[:-1]:
+        return table
+
+    def filling(column: Column) -> pa.Array:
+        text = stated.get(column.filled_from) if column.filled_from else column.constant
+        return pa.repeat(pa.scalar(text, pa.string()), table.num_rows)
+
+    have = set(table.column_names)
+    columns = {
+        column.name: table[column.name] if column.name in have else filling(column) for column in form.columns
+    }
+    return text_table(form, columns, table["row_no"])

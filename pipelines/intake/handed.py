@@ -193,9 +193,17 @@ def stand_in(
             return top
         top = []  # what it is has been told, so the reader may say what is wrong with it
     form = _form(file, top, own.form if own.form in catalogue.forms else told.form, catalogue)
-    grid = read_parcel(form, data, declared_encoding=own.encoding, on_cover=False, limits=limits)
+    known = _usable(own.period) or _usable(told.period)
+    grid = read_parcel(
+        form,
+        data,
+        declared_encoding=own.encoding,
+        on_cover=False,
+        limits=limits,
+        period_end=dt.date.max if known is None else Period.parse(known).end,
+    )
     said = {} if grid.table is None else _said(form, pl.DataFrame(pl.from_arrow(grid.table)))
-    period = _usable(own.period) or _usable(told.period) or said.get("period")
+    period = known or said.get("period")
     reporter = own.reporter or told.reporter or said.get("reporter_code")
     if period is None or reporter is None:
         lacking = [

@@ -20,7 +20,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from pipelines.contracts.headers import normalise_header
+from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import Form
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import MAX_PREAMBLE_LINES, Grid, locate_header, map_headers, text_table
@@ -202,21 +202,35 @@ def is_cover(sheet_name: str) -> bool:
 
 
 def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -> Grid:
-    """Read the data sheet of a workbook into a `Grid`: the second sheet after a cover, else the first.
+    """Read the data sheet of a workbook into a `Grid`: the one the contract names, else the first that is no cover.
 
     A cover is passed over also when the envelope came as a sidecar and nobody looked at it (`has_cover` false).
-    Sheets behind the data sheet (explanations, code lists, a template's hidden ranges) are not read.
+    Other sheets (explanations, code lists, a template's hidden ranges) are not read.
     """
     grid = Grid(encoding="xlsx")
+    wanted = {normalise_sheet_name(sheet.text) for sheet in form.sheets}
+    passed: list[str] = []
     try:
         for index, (name, rows) in enumerate(sheet_rows(data, limits)):
-            if index == 0 and (has_cover or is_cover(name)):
+            covers = index == 0 and (has_cover or is_cover(name))
+            if covers or (wanted and normalise_sheet_name(name) not in wanted):
+                passed.append(name)
                 continue
+            if grid.sheet is not None:
+                grid.faults.append(
+                    Fault(
+                        "ENV-S01",
+                        f"工作表“{grid.sheet}”和“{name}”都可能是报表 {form.code},只能有一个",
+                        value=name,
+                    )
+                )
+                break
             grid.sheet = name
             _read_sheet(form, grid, rows)
-            break
-        else:
-            grid.faults.append(Fault("ENV-S01", "工作簿中没有数据工作表", value="no data sheet"))
+            if not wanted:
+                break
+        if grid.sheet is None:
+            grid.faults.append(_no_sheet(form, passed))
     except WorkbookRefusedError as refused:
         grid.faults.append(refused.fault)
         grid.table = None
@@ -232,6 +246,18 @@ def first_data_rows(data: bytes, limits: XlsxLimits) -> list[list[str | None]] |
     except WorkbookRefusedError as refused:
         return refused.fault
     return []
+
+
+def _no_sheet(form: Form, passed: list[str]) -> Fault:
+    if not form.sheets:
+        return Fault("ENV-S01", "工作簿中没有数据工作表", value="no data sheet")
+    names = " | ".join(sheet.text.strip() for sheet in form.sheets)
+    return Fault(
+        "ENV-S01",
+        f"工作簿中没有报表 {form.code} 在该报告期的工作表({names})",
+        value=" | ".join(passed)[:200],
+        expected=names,
+    )
 
 
 def _read_sheet(form: Form, grid: Grid, rows: Iterator[Row]) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
-from pipelines.contracts.model import Catalogue, Form
+from pipelines.contracts.model import Catalogue, EnvelopeFact, Form
 from pipelines.intake.archive import Archive
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
@@ -52,6 +52,15 @@ class Unread:
     declared_sha256: str | None
     sha256: str
     byte_size: int
+    reporter: str | None = None
+    period_end: date = date.max
+    signed_at: datetime | None = None
+
+    @property
+    def stated(self) -> dict[EnvelopeFact, str | None]:
+        """What a contract may fill columns from."""
+        signed = None if self.signed_at is None else f"{self.signed_at:%Y-%m-%d %H:%M:%S}"
+        return {"reporter": self.reporter, "period": self.period, "signed_at": signed}
 
 
 def unread(
@@ -64,7 +73,7 @@ def unread(
     rows = con.execute(
         """
         SELECT submission_no, archive_path, period, kind, declared_rows, declared_encoding, declared_sha256, sha256,
-            byte_size
+            byte_size, reporter_code, period_end, signed_at
         FROM ledger.parcel AS p
         WHERE form = ? AND (? IS NULL OR list_contains(?, period))
             AND NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
@@ -125,6 +134,8 @@ def load_batch(
                 declared_encoding=parcel.declared_encoding,
                 on_cover=parcel.submission_no in on_cover,
                 limits=limits,
+                period_end=parcel.period_end,
+                stated=parcel.stated,
             )
         except (MemoryError, OSError):
             raise

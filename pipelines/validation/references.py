@@ -87,14 +87,15 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
                 AND coalesce(c.valid_to, DATE '9999-12-31') > p.valid_from)
         SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
         -- the same reporter's filing of the same period (a month's quarter for quarterly forms), supervisor forms
-        -- opposite everybody, and its own form's filing of the period before: the version that was known when this
-        -- one was signed, else the first that came after
+        -- opposite everybody, official figures opposite those of their publisher, and its own form's filing of the
+        -- period before: the version that was known when this one was signed, else the first that came after
         CREATE OR REPLACE TEMP TABLE counterpart AS
         WITH judged AS (SELECT s.* FROM checked JOIN readable AS s USING (submission_no)),
         opposite AS (
             SELECT s.submission_no AS for_submission_no, s.signed_at AS asked_at, g.form AS need, g.*
             FROM judged AS s
-            JOIN reference.forms AS f ON f.side <> 'official'
+            JOIN reference.forms AS o ON o.form = s.form
+            JOIN reference.forms AS f ON f.side <> 'official' OR o.side = 'official'
             JOIN readable AS g ON g.form = f.form AND g.form <> s.form
                 AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
                 AND g.period_start <= s.period_start AND g.period_end >= s.period_end

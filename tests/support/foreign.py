@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipelines.settings import Settings
+from tests.support.desk import Desk
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "foreign"
@@ -77,3 +86,55 @@ def parcel(
     path.write_bytes(data)
     path.with_name(path.name + ".json").write_text(json.dumps(envelope, ensure_ascii=False), encoding="utf-8")
     return submission_id
+
+
+class Analyst(Desk):
+    """A desk whose project holds the example's forms; its bureau has an institution master and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = overlaid_project(folder / "project")
+        super().__init__(
+            Settings(
+                home=folder / "home", lock_wait_seconds=1, threads=2, memory_limit="1GiB",
+                as_of=datetime(2026, 6, 1), project=self.project,
+            )
+        )  # fmt: skip
+        self.register()
+
+    def publish(self, data: bytes, rows: int, form: str, **fields: Any) -> str:
+        """Put a publication into the inbox with its envelope."""
+        reporter = "USNYDFS0000000" if form.startswith("NY") else "UKFCA000000000"
+        suffix = "xlsx" if data.startswith(b"PK") else "csv"
+        return parcel(self.inbox, data, form=form, reporter=reporter, rows=rows, suffix=suffix, **fields)
+
+    def told(self, submission_id: str) -> list[tuple[str, int | None, str | None, str | None]]:
+        """Findings of the forms' own rules and of GEN-I01, GEN-U01: rule, row, column, value."""
+        found = self.ask(
+            "SELECT rule_code, row_no, column_name, value FROM filing.findings "
+            "WHERE submission_id = ? AND rule_code NOT IN ('GEN-I05', 'GEN-P03') ORDER BY ALL",
+            submission_id,
+        )
+        return [tuple(line.values()) for line in found]  # type: ignore[misc]
+
+    def build_models(self) -> None:
+        """`dbt build` of the example's models on what was accepted."""
+        work = self.settings.home / "models"
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", "--select", "path:models/foreign",
+                "--project-dir", ".", "--profiles-dir", ".",
+                "--target-path", str(work / "target"), "--log-path", str(work / "logs"),
+            ],
+            cwd=self.project / "dbt_project", capture_output=True, text=True, check=False,
+            env={**os.environ, "XIAOBAO_WAREHOUSE": str(self.settings.build_database)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+@contextmanager
+def analyst(folder: Path) -> Iterator[Analyst]:
+    """An analyst's desk while the environment names its project, as an operator's shell would."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XIAOBAO_PROJECT", str(folder / "project"))
+        environment.setenv("XIAOBAO_HOME", str(folder / "home"))
+        yield Analyst(folder)

@@ -107,6 +107,29 @@ def test_each_setting_is_described_with_its_source() -> None:
     assert lines["XIAOBAO_AS_OF"].value == ""
 
 
+def test_a_project_of_ones_own_is_named_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load_settings().project_dir == project_root()
+    for name in ("expectations", "dbt_project", "data"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+    monkeypatch.setenv("XIAOBAO_PROJECT", str(tmp_path / "own"))
+    assert project_root() == load_settings().project_dir == tmp_path / "own"
+    with pytest.raises(ValueError, match="chosen by the variable XIAOBAO_PROJECT alone"):
+        Settings(project=tmp_path)
+
+
+def test_a_project_that_lacks_a_folder_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "expectations").mkdir()
+    monkeypatch.setenv("XIAOBAO_PROJECT", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"has no dbt_project/, data/\. Copy the project's"):
+        load_settings()
+    with pytest.raises(SettingsError, match="has no dbt_project/, data/"):
+        project_root()
+
+
 def test_a_typo_in_a_variable_is_found() -> None:
     assert unknown_variables({"XIAOBAO_HOME": "", "XIAOBAO_INBOXES": "", "PATH": ""}) == ["XIAOBAO_INBOXES"]
 

@@ -149,7 +149,8 @@ def test_uk_sheets_and_headers_are_those_of_their_half_year(desk: Analyst) -> No
     headers = ask(
         desk,
         "SELECT p.period, h.column_name, h.header FROM ledger.header AS h "
-        "JOIN ledger.parcel AS p USING (submission_no) WHERE p.form = 'UK04' AND starts_with(h.column_name, 'upheld') ORDER BY ALL",
+        "JOIN ledger.parcel AS p USING (submission_no) "
+        "WHERE p.form = 'UK04' AND starts_with(h.column_name, 'upheld') ORDER BY ALL",
     )
     assert headers == [
         ("2022H1", "upheld_count", "Complaints upheld by firm"),

@@ -82,10 +82,10 @@ def parcel(
         "approved_by": "批准03",
         "signed_at": signed_at,
     } | fields
-    path = inbox / f"{submission_id}.{suffix}"
+    path = inbox / f"{envelope['submission_id']}.{suffix}"
     path.write_bytes(data)
     path.with_name(path.name + ".json").write_text(json.dumps(envelope, ensure_ascii=False), encoding="utf-8")
-    return submission_id
+    return str(envelope["submission_id"])
 
 
 class Analyst(Desk):

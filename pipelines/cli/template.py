@@ -35,6 +35,12 @@ def template(
     if contract is None:
         known = ", ".join(f"{code} {found.title_zh}" for code, found in catalogue.forms.items())
         raise typer.BadParameter(f"no form {form!r}; known: {known}", param_hint="FORM")
+    if contract.is_as_published:
+        raise typer.BadParameter(
+            f"{contract.code} {contract.title_zh} is read as its publisher lays it out; there is nothing to fill in. "
+            "Put the published file into the inbox with an envelope beside it (docs/add-a-form.md)",
+            param_hint="FORM",
+        )
     asked = None
     if period is not None:
         try:

@@ -303,6 +303,11 @@ class Form:
                 return rule
         raise KeyError(f"{self.code} {self.version} has no rule {code!r}")
 
+    @property
+    def is_as_published(self) -> bool:
+        """True if files come in a layout of their publisher's own, so that nobody fills them in here."""
+        return bool(self.sheets) or any(c.is_filled or c.dated_headers or c.filed_in for c in self.columns)
+
     def layout(self, day: date) -> Form:
         """The form as files of the period that ends on the day have it: their columns, headers and sheet only.
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 import xlsxwriter
+from typer.testing import CliRunner
 
+from pipelines.cli.app import app
 from tests.support.foreign import Analyst, analyst
 
 NY_HEADER = (
@@ -265,3 +267,9 @@ def test_a_share_in_a_half_year_of_counts_is_no_count(desk: Analyst) -> None:
     )
     desk.run()
     assert desk.told(submission) == [("GEN-I01", 2, "upheld_count", "0.4")]
+
+
+def test_nobody_fills_in_a_template_of_a_publication(desk: Analyst) -> None:
+    answer = CliRunner().invoke(app, ["template", "NY01"])
+    assert answer.exit_code == 2
+    assert "there is nothing to fill in" in " ".join(answer.output.replace("│", " ").split())

@@ -58,6 +58,11 @@ def test_a_form_that_never_changed_is_its_own_layout() -> None:
     assert form.layout(NEWEST) is form
 
 
+def test_only_forms_in_a_layout_of_their_publishers_own_are_as_published(form: Form) -> None:
+    assert form.is_as_published
+    assert not any(own.is_as_published for own in load_catalogue().forms.values())
+
+
 def test_a_header_tells_the_periods_it_is_limited_to(form: Form) -> None:
     assert form.spans_of_header("Complaints upheld (%)") == (Span(date(2024, 1, 1), date(2024, 6, 30)),)
     assert form.spans_of_header("Grand Total") == (Span(date(2022, 7, 1), date(2022, 12, 31)),)

@@ -8,7 +8,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import pytest
 import xlsxwriter
 from typer.testing import CliRunner
@@ -125,36 +124,28 @@ def test_an_insurer_that_stands_twice_and_a_copied_year_are_found(desk: Analyst)
     ]
 
 
-@pytest.mark.slow
 def test_editions_are_compared_cell_by_cell_and_each_stands_in_its_time(desk: Analyst) -> None:
     publish_rankings(desk, *SOUND)
     changed = "10003,Gamma,0.1,4,0,4,8,40,3,2021"
     publish_rankings(desk, *SOUND[:2], changed, SOUND[3], "10004,Delta,0.02,1,0,1,2,50,2,2022", sequence=2)
     desk.run()
-    desk.build_models()
-    with duckdb.connect(str(desk.settings.build_database), read_only=True) as con:
-        revisions = con.execute(
-            "SELECT filing_year, naic, change, column_name, old_value, new_value FROM kpi.ny_auto_revisions "
-            "ORDER BY ALL"
-        ).fetchall()
-        assert revisions == [
-            (2021, "10003", "changed", "ratio", "0.050000000", "0.100000000"),
-            (2021, "10003", "changed", "total_complaints", "6", "8"),
-            (2021, "10003", "changed", "upheld_complaints", "2", "4"),
-            (2022, "10002", "removed", None, None, None),
-            (2022, "10004", "added", None, None, None),
-        ]
-        vintages = con.execute(
-            "SELECT filing_year, rows_added, rows_removed, rows_changed, rows_unchanged, total_complaints, "
-            "was_total_complaints FROM kpi.ny_auto_vintages ORDER BY ALL"
-        ).fetchall()
-        assert vintages == [(2021, 0, 0, 1, 2, 12, 10), (2022, 1, 1, 0, 1, 6, 6)]
-        as_known = (
-            "SELECT ratio::VARCHAR FROM filed.ny01 "
-            "WHERE naic = '10003' AND sys_from <= $t AND (sys_to IS NULL OR $t < sys_to)"
+    cells = desk.ask(
+        "SELECT change, row_no, old_row_no, column_name, old_value, new_value FROM filing.changed_cells ORDER BY ALL"
+    )
+    assert [tuple(cell.values()) for cell in cells] == [
+        ("added", 6, None, None, None, None),
+        ("changed", 4, 4, "ratio", "0.050000000", "0.100000000"),
+        ("changed", 4, 4, "total_complaints", "6", "8"),
+        ("changed", 4, 4, "upheld_complaints", "2", "4"),
+        ("removed", None, 6, None, None, None),
+    ]
+    for day, ratio in (("2025-01-31", "0.050000000"), ("2025-02-28", "0.100000000")):
+        [known] = desk.ask(
+            "SELECT ratio::VARCHAR AS ratio FROM filed.ny01 "
+            "WHERE naic = '10003' AND sys_from <= $1 AND (sys_to IS NULL OR $1 < sys_to)",
+            day,
         )
-        assert con.execute(as_known, {"t": "2025-01-31"}).fetchall() == [("0.050000000",)]
-        assert con.execute(as_known, {"t": "2025-02-28"}).fetchall() == [("0.100000000",)]
+        assert known["ratio"] == ratio
 
 
 def test_one_workbook_is_three_forms_and_a_share_that_fits_no_count_is_found(desk: Analyst) -> None:
@@ -273,3 +264,52 @@ def test_nobody_fills_in_a_template_of_a_publication(desk: Analyst) -> None:
     answer = CliRunner().invoke(app, ["template", "NY01"])
     assert answer.exit_code == 2
     assert "there is nothing to fill in" in " ".join(answer.output.replace("│", " ").split())
+
+
+@pytest.mark.slow
+def test_models_reproduce_what_is_sound_and_use_nothing_impossible(desk: Analyst) -> None:
+    """Beta of 2021 fits only another premium printed 40, Gamma none; 2023 is a copy of 2022."""
+    year = [
+        "10001,Alpha,0,0,0,1,1,90,1,2021",
+        "10002,Beta,0.049,2,0,0,2,40,2,2021",
+        "10003,Gamma,0.07,2,0,0,2,40,3,2021",
+    ]
+    rows = [*year, *SOUND[3:], *(row.replace(",2022", ",2023") for row in SOUND[3:])]
+    publish_rankings(desk, *rows)
+    for number, (period, header, days, group, cells) in enumerate(
+        (
+            ("2022H2", "Complaints upheld by firm", SECOND, "Group", ([20, 10, 4, 34], [9, 0, 2, 11])),
+            ("2023H1", "Complaints upheld", THIRD, "Firm Group", ([20, 10, 0.4], [9, 4, 7.8])),
+        ),
+        start=3,
+    ):
+        more = ["Grand Total"] if period == "2022H2" else []
+        sheet = consumer_credit(header, days, *cells, group=group, more=more)
+        desk.publish(
+            workbook({"Consumer Credit": sheet}),
+            2,
+            "UK04",
+            period=period,
+            signed_at=f"202{number}-10-20T09:00:00",
+        )
+    desk.run()
+    desk.build_models()
+    ranked = desk.ask(
+        "SELECT naic, ratio_status, rank_status, is_copied_year FROM kpi.ny_auto_rankings ORDER BY filing_year, naic"
+    )
+    assert [tuple(line.values()) for line in ranked[:3]] == [
+        ("10001", "OK", "OK", False),
+        ("10002", "WITHIN_ROUNDING", "OK", False),
+        ("10003", "UNEXPLAINED", "OK", False),
+    ]
+    assert [line["is_copied_year"] for line in ranked[3:]] == [True] * 4
+    credit = desk.ask(
+        "SELECT period, unit_as_filed, upheld, upheld_pct::VARCHAR AS pct, status FROM kpi.uk_consumer_credit "
+        "ORDER BY ALL"
+    )
+    assert [tuple(line.values()) for line in credit] == [
+        ("2022H2", "count", 4, "40.00", "OK"),
+        ("2022H2", "count", None, None, "IMPOSSIBLE"),
+        ("2023H1", "share", 4, "40.00", "OK"),
+        ("2023H1", "share", None, None, "IMPOSSIBLE"),
+    ]

@@ -122,14 +122,16 @@ def test_new_york_editions_are_a_filing_and_its_resubmission(desk: Analyst) -> N
         ("NY01-2009-001", "superseded", "2024-09-26", "2026-05-07"),
         ("NY01-2009-002", "accepted", "2026-05-07", None),
     ]
-    assert ask(desk, "SELECT change, column_name, count(*) FROM kpi.ny_auto_revisions GROUP BY ALL") == [
-        ("added", None, 519)
-    ]
     assert ask(
         desk,
-        "SELECT filing_year >= 2021 AS is_new, sum(rows_added), sum(rows_removed), sum(rows_changed), "
-        "sum(rows_unchanged) FROM kpi.ny_auto_vintages GROUP BY ALL ORDER BY ALL",
-    ) == [(False, 0, 0, 0, 1942), (True, 519, 0, 0, 0)]
+        "SELECT submission_id, against_submission_id, rows_added, rows_removed, rows_changed, rows_unchanged "
+        "FROM filing.differences WHERE form = 'NY01'",
+    ) == [("NY01-2009-002", "NY01-2009-001", 519, 0, 0, 1942)]
+    assert ask(
+        desk,
+        "SELECT c.change, f.filing_year, count(*) FROM filing.changed_cells AS c "
+        "JOIN filed.ny01 AS f ON f.submission_id = c.submission_id AND f.row_no = c.row_no GROUP BY ALL ORDER BY ALL",
+    ) == [("added", 2021, 135), ("added", 2022, 132), ("added", 2023, 124), ("added", 2024, 128)]
     assert ask(
         desk,
         "SELECT column_name, header, declared, agrees FROM filing.control_totals WHERE form = 'NY01' ORDER BY ALL",

@@ -67,12 +67,12 @@ lint: setup  ## ruff, types, import rules, SQL
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 dbt_project examples/foreign/dbt_project
+	$(BIN)/sqlfluff lint --processes 2 dbt_project docs/examples/foreign/dbt_project
 
 format: setup  ## let ruff and sqlfluff rewrite what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix --processes 2 dbt_project examples/foreign/dbt_project
+	$(BIN)/sqlfluff fix --processes 2 dbt_project docs/examples/foreign/dbt_project
 
 serve: setup  ## Dagster UI and daemon on loopback
 	@$(BIN)/xiaobao serve

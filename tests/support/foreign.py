@@ -1,6 +1,6 @@
 """The desk of an analyst who onboards another authority's publication: an overlaid project and its parcels.
 
-Put here: how the files of `examples/foreign` are laid over the project's own, as docs/add-a-form.md tells it, and how a
+Put here: how the files of `docs/examples/foreign` are laid over the project's own, as docs/add-a-form.md tells it, and how a
 published file gets its envelope. Do not put here: what the figures say (the test modules).
 """
 
@@ -24,7 +24,7 @@ from pipelines.settings import Settings
 from tests.support.desk import Desk
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "foreign"
+EXAMPLE = ROOT / "docs" / "examples" / "foreign"
 #: Publications of other authorities as they are; test input only, never committed.
 REAL_DATA = ROOT.parent / "shared" / "realdata"
 

@@ -1,7 +1,7 @@
 """The desk of an analyst who onboards another authority's publication: an overlaid project and its parcels.
 
-Put here: how the files of `docs/examples/foreign` are laid over the project's own, as docs/add-a-form.md tells it, and how a
-published file gets its envelope. Do not put here: what the figures say (the test modules).
+Put here: how the files of `docs/examples/foreign` are laid over the project's own, as docs/add-a-form.md tells it, and
+how a published file gets its envelope. Do not put here: what the figures say (the test modules).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Real publications of other authorities, onboarded by the files of `docs/examples/foreign` alone: what they say and
-where they do not add up. Needs ../shared/realdata beside the repository; elsewhere every test here is skipped and says so.
+where they do not add up. Needs ../shared/realdata beside the repository; elsewhere every test here is skipped and says
+so.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.contracts.loader import load_catalogue
@@ -159,7 +159,11 @@ def compare(desk: Desk, *submissions: str) -> None:
         told = desk.ask("SELECT * FROM filing.findings WHERE submission_id = ?", submission)
         assert found([*whole[submission].receipt["findings"], *whole[submission].pending]) == found(told)  # type: ignore[index]
         assert found([*alone[submission].receipt["findings"], *alone[submission].pending]) == found(  # type: ignore[index]
-            [finding for finding in told if finding["rule_code"] not in MASTER]
+            [
+                finding
+                for finding in told
+                if finding["rule_code"] not in MASTER or "与信封不符" in finding["message_zh"]
+            ]
         )
         if not whole[submission].pending:
             assert whole[submission].receipt["verdict"]["state"] == desk.state(submission)  # type: ignore[index]
@@ -224,7 +228,7 @@ def test_envelopes_that_are_not_in_order(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=5, phases=[Phase.generate])  # shrinking would run the pipeline for minutes
 @given(data=st.data())
 def test_whatever_is_written_into_cells_both_say_the_same(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -232,7 +236,8 @@ def test_whatever_is_written_into_cells_both_say_the_same(
     home = tmp_path_factory.mktemp("desk")
     desk = Desk(Settings(home=home, inbox=str(home / "inbox"), threads=2, memory_limit="1GiB"))
     desk.register()
-    names = [column.name for column in CATALOGUE.forms["F05"].columns]
+    # rows that name another period or reporter refuse the whole file; that is another test's matter
+    names = [c.name for c in CATALOGUE.forms["F05"].columns if c.name not in ("period", "reporter_code")]
     texts = st.sampled_from(
         ["", "-1", "=1+1", "2024-02-31", "１", "'5", "无", "13812345678", "N", "2024/3/4", "\x7f"]
     )

@@ -165,7 +165,7 @@ def test_a_withdrawal_is_a_statement_and_no_empty_filing(desk: Desk) -> None:
     assert desk.findings(withdrawal) == []
     verdicts = desk.ask("SELECT verdict, reason FROM filing.verdicts WHERE submission_id = ? AND rule_code = 'GEN-P02'",
                         withdrawal)  # fmt: skip
-    assert verdicts == [{"verdict": "not_run", "reason": "a withdrawal holds no rows"}]
+    assert verdicts == [{"verdict": "not_run", "reason": "a withdrawal has no rows"}]
     assert "F04-X02" not in {code for code, _, _ in desk.findings(later)}
 
 

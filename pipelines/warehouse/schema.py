@@ -181,6 +181,7 @@ FROM ledger.event AS e
 JOIN reference.submission_events AS s USING (event)
 GROUP BY e.submission_no;
 
+-- Of bytes that came under several names the first in order of names is shown, whichever came first.
 CREATE OR REPLACE VIEW filing.submissions AS
 SELECT
     p.submission_id, p.submission_no, p.form, p.form_version, p.reporter_code, p.period, p.kind, p.sequence_no,
@@ -188,15 +189,16 @@ SELECT
     coalesce(s.sys_from IS NOT NULL AND s.sys_to IS NULL AND p.kind <> 'WITHDRAW', false) AS in_force,
     s.rows_read, s.rows_accepted, s.rows_quarantined, s.rows_rejected, s.rows_in_force, s.error_count,
     s.warning_count, s.waived_count, s.unexplained_count, s.first_pass, s.late_days, s.nil_streak, p.sha256,
-    p.byte_size, r.encoding, p.source_name, coalesce(t.times_received, 1) AS times_received, p.signed_at, s.sys_from,
-    s.sys_to, s.ruleset_version
+    p.byte_size, r.encoding, coalesce(t.first_name, p.source_name) AS source_name,
+    coalesce(t.times_received, 1) AS times_received, p.signed_at, s.sys_from, s.sys_to, s.ruleset_version
 FROM ledger.parcel AS p
 LEFT JOIN ledger.current_state AS c USING (submission_no)
 LEFT JOIN ledger.standing AS s USING (submission_no)
 LEFT JOIN ledger.reading AS r USING (submission_no)
 LEFT JOIN ledger.base AS d USING (submission_no)
 LEFT JOIN ledger.parcel AS b ON b.submission_no = d.base_no
-LEFT JOIN (SELECT content_key, count(*) AS times_received FROM ledger.sighting GROUP BY ALL) AS t
+LEFT JOIN (
+    SELECT content_key, count(*) AS times_received, min(name) AS first_name FROM ledger.sighting GROUP BY ALL) AS t
     ON t.content_key = p.content_key;
 
 CREATE OR REPLACE VIEW filing.events AS

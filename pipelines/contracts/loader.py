@@ -353,6 +353,7 @@ class _FormReader:
             immutable=bool(facts.get("immutable", False)),
             may_be_future=bool(facts.get("mayBeFuture", False)),
             non_negative=non_negative,
+            references=facts.get("references"),
             description=item["description"],
             example=next(iter(item.get("examples") or ()), None),
         )
@@ -562,7 +563,7 @@ def _read_common(
 
 
 def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: list[str]) -> None:
-    """Filed forms carry the common header; only titles, aliases, keys, meaning and example may be its own."""
+    """Filed forms carry the common header; titles, aliases, keys, meaning, references and example may be its own."""
     if form.side == "official":
         return
     for shared in common:
@@ -575,6 +576,7 @@ def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: l
             title_zh=shared.title_zh,
             aliases=shared.aliases,
             key=shared.key,
+            references=shared.references,
             description=shared.description,
             example=shared.example,
         )

@@ -101,6 +101,7 @@ class Column:
         non_negative: a number that may not be below zero (GEN-I03).
         may_be_future: a date that may lie after the signature, such as a limit or the end of a validity
             (GEN-I02).
+        references: ``form.column`` that holds what the column names, for readers; None if it names nothing.
         description: meaning in one sentence, English.
         example: the column's cell in the form's example row, as it is filed; None if it is empty there.
     """
@@ -128,6 +129,7 @@ class Column:
     immutable: bool = False
     non_negative: bool = False
     may_be_future: bool = False
+    references: str | None = None
     description: str = ""
     example: str | None = None
 

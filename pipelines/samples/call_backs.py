@@ -23,6 +23,7 @@ from pipelines.samples.days import (
     seen_date,
     seen_moment,
 )
+from pipelines.samples.departures import leavers
 from pipelines.samples.identities import AGENTS, pack
 from pipelines.samples.market import Market, long_term_policies
 from pipelines.samples.randomness import Bools, Ints, chance, enum_series, pick, pick_by, seeds, stream
@@ -106,6 +107,14 @@ class CallBacks:
             born = pl.concat([self._lives, born])
             cases = pl.concat([self.problems, cases])
         self._lives, self.problems = born, cases
+
+    def orphaned(self, month: int) -> pl.DataFrame:
+        """Call-backs of policies that an agent who leaves in the month orphans (lives)."""
+        return self._lives.filter(
+            (pl.col("born") == month)
+            & (pl.col("callback_type") == "孤儿保单")
+            & pl.col("agent_code").is_not_null()
+        )
 
     def turned_into_complaints(self, month: int) -> pl.DataFrame:
         """Problem cases handled in the month by making them a complaint (lives; see ``problems``)."""
@@ -313,6 +322,12 @@ class CallBacks:
             .alias("q7_pay_term"),
             pl.when(pl.col("problem_id") >= 0).then(pl.col("problem_id")).otherwise(None).alias("problem_id"),
         )
+        orphaned = pl.col("callback_type").eq("孤儿保单") & pl.col("agent_code").is_not_null()
+        at_rows = lives.select(orphaned)["callback_type"].to_numpy().nonzero()[0]
+        agents = lives["agent_code"].scatter(
+            at_rows, leavers(lives["reporter"][at_rows], company[at_rows], month)
+        )
+        lives = lives.with_columns(agents.alias("agent_code"))
         linked = lives.filter(pl.Series(problem)).select(
             "reporter", "branch", "problem_id", "callback_id", "agent_code", "sales_channel", "policy_hash"
         )

@@ -1153,3 +1153,102 @@ def test_institution_intervals_join(bureau: Bureau) -> None:
         (1, 11, "2015-01-01", "< 2015-01-01"),
         (1, 12, "unknown", "org_code (R03)"),
     ]
+
+
+def orphan_call(
+    number: str, agent: str = "A7", day: str | None = "2024-03-12", **more: Any
+) -> dict[str, Any]:
+    cells = {"callback_id": number, "agent_code": agent, "callback_type": "孤儿保单", "success": True}
+    return {**cells, "completed_at": None if day is None else f"{day} 10:00:00", **more}
+
+
+def departure(called_ok: int | None, **more: Any) -> dict[str, Any]:
+    cells = {"departure_id": "L1", "agent_code": "A7", "apply_date": "2024-02-20", "orphan_policies": 5}
+    return {**cells, "called_ok": called_ok, **more}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (departure(3), None),
+        (departure(2), ("2", "3")),
+        (departure(4), ("4", "3")),
+        (departure(None), None),
+        (departure(2, agent_code=None), None),
+        (departure(0, agent_code="A9"), None),
+        (departure(1, agent_code="A9"), ("1", "0")),
+        # Counted from the application on.
+        (departure(2, apply_date="2024-02-22"), None),
+        # A month without F04: nothing can be said of a departure that began in it.
+        (departure(9, apply_date="2024-01-31"), None),
+        # A call of unknown kind or success may count and may not.
+        (departure(1, agent_code="A8"), None),
+        (departure(3, agent_code="A8"), None),
+        (departure(4, agent_code="A8"), ("4", "1")),
+    ],
+)
+def test_departure_counts_the_calls_of_its_agent(
+    bureau: Bureau, row: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    bureau.file(
+        8, "F04", "2024-02",
+        orphan_call("c1", day="2024-02-21"),
+        orphan_call("c2", day=None, success=False),
+        signed="2024-03-05 09:00:00",
+    )  # fmt: skip
+    bureau.file(
+        9,
+        "F04",
+        "2024-03",
+        orphan_call("c2"),
+        orphan_call("c3"),
+        orphan_call("c3"),
+        orphan_call("c4", callback_type="新单"),
+        orphan_call("c5", success=False),
+        orphan_call("d1", "A8"),
+        orphan_call("d2", "A8", callback_type=None),
+        orphan_call("d3", "A8", success=None),
+    )
+    bureau.file(7, "F04", "2024-04", orphan_call("c6", day="2024-04-02"))
+    bureau.file(1, "F12", "2024-03", row, signed="2024-04-09 10:00:00")
+    assert bureau.findings("F12-X01", 1) == ([] if told is None else [(1, 2, *told)])
+
+
+def waiver(number: str, first: str = "2024-01", **more: Any) -> dict[str, Any]:
+    cells = {"waiver_id": number, "org_code": A, "target_form": "F12", "rule_code": "F12-I02"}
+    return {**cells, "target_period": first, **more}
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"called_ok": 5}, False),
+        ({"called_ok": 4}, True),
+        ({"called_ok": 4, "effective_date": None}, False),
+        ({"called_ok": None}, False),
+        ({"called_ok": 4, "waiver_code": "of this rule"}, False),
+        ({"called_ok": 4, "waiver_code": "expired"}, True),
+        ({"called_ok": 4, "waiver_code": "to come"}, True),
+        ({"called_ok": 4, "waiver_code": "of another rule"}, True),
+        ({"called_ok": 4, "waiver_code": "of another insurer"}, True),
+        ({"called_ok": 4, "waiver_code": "invented"}, True),
+    ],
+)
+def test_no_departure_before_every_orphan_policy_is_called(
+    bureau: Bureau, cells: dict[str, Any], told: bool
+) -> None:
+    bureau.file(
+        9,
+        "R04",
+        "2024-03",
+        waiver("of this rule"),
+        waiver("expired", "2023-12"),
+        waiver("to come", "2024-04"),
+        waiver("of another rule", rule_code="F12-X01"),
+        waiver("of another insurer", org_code=B),
+        reporter=SUPERVISOR,
+        signed="2024-03-30 09:00:00",
+    )
+    bureau.file(1, "F12", "2024-03", {**departure(None), "effective_date": "2024-03-26", **cells})
+    expected = f"called_ok {cells['called_ok']} / orphan_policies 5"
+    assert bureau.findings("F12-I02", 1) == ([(1, 2, "2024-03-26", expected)] if told else [])

@@ -61,6 +61,7 @@ with measured as (
             'inquiries_resolved_at_first': count_if('resolved_at_first'),
             'inquiries_by_sales': count_if('responder_is_sales'),
             'inquiries_escalated': count_if('is_escalated'),
+            'inquiries_pre_resolved': count_if('pre_resolved'),
             'inquiries_contact_due': count_if('not is_contact_not_yet_due'),
             'inquiries_contacted_in_time': count_if('is_contacted_in_time'),
             'inquiries_contact_not_yet_due': count_if('is_contact_not_yet_due'),
@@ -159,6 +160,28 @@ with measured as (
             'policies_new': 'policies_new',
             'policies_in_force': 'policies_in_force',
             'person_times': 'person_times',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_departure'), 'apply_month',
+        amounts={'orphan_policies': 'orphan_policies', 'orphan_policies_called': 'called'},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_departure'), 'effective_month',
+        amounts={
+            'departures_processed': count_if('true'),
+            'departures_called_in_full': count_if('is_called_in_full'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f13'), 'month',
+        amounts={
+            'policies_screened': 'screened',
+            'risk_policies_cleared': 'risk_cleared',
+            'screening_pre_resolved': 'pre_resolved',
         },
     ) }}
     union all

@@ -22,9 +22,9 @@ from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
 from pipelines.samples import answers, deltas, expected, incidents, registry, rendering, vocabulary
-from pipelines.samples.expected_departures import OrphanCalls
 from pipelines.samples.days import WorkingDays, as_date, day_number
 from pipelines.samples.defects import Planted, Planter, prepare
+from pipelines.samples.expected_departures import OrphanCalls
 from pipelines.samples.filings import Desk, Filing
 from pipelines.samples.outbox import Outbox
 from pipelines.samples.registry import DEFUNCT_BRANCHES, SUPERVISOR, Insurer, Registry, quarter_index

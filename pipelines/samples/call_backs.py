@@ -279,55 +279,56 @@ class CallBacks:
         problem_id = np.full(cell.size, -1, dtype=np.int64)
         problem_id[np.flatnonzero(problem)] = pack(company[problem], period, np.arange(problem.sum()))
         products = np.asarray([CALL_BACK_PRODUCTS.index(_PRODUCTS.get(line, "其他")) for line in LINES])
-        lives = pl.DataFrame(
-            {
-                "reporter": reporter.astype(np.int32),
-                "branch": market.branch[cell].astype(np.int32),
-                "born": np.full(cell.size, month, dtype=np.int16),
-                "callback_id": pack(company, period, number),
-                "policy_hash": seeds(rng, cell.size),
-                "callback_type": enum_series(
-                    CALL_BACK_TYPES,
-                    np.where(is_new, 0, pick(rng, cell.size, weights(CALL_BACK_TYPES, _OTHER_TYPES))),
-                ),
-                "issue_day": issue.astype(np.int32),
-                "delivery_day": delivery.astype(np.int32),
-                "cooling_off_days": cooling.astype(np.int16),
-                "product_type": enum_series(CALL_BACK_PRODUCTS, products[market.line[cell]]),
-                "pay_mode": enum_series(PAY_MODES, pay_regularly.astype(np.int64)),
-                "sales_channel": enum_series(CHANNELS, channel),
-                "agent_code": agent,
-                "must_call": ~exempt,
-                "exempt_reason": enum_series(EXEMPT_REASONS, np.where(exempt, reason, -1)),
-                "attempts": np.where(exempt, 0, np.where(reached, rng.geometric(0.6, cell.size), 5)).astype(
-                    np.int16
-                ),
-                "first_day": first.astype(np.int32),
-                "first_second": first_second,
-                "method": enum_series(METHODS, pick(rng, cell.size, (0.74, 0.23, 0.015, 0.015))),
-                "completed_day": completed.astype(np.int32),
-                "completed_second": np.where(reached, completed_second, NEVER * SECONDS_PER_DAY),
-                **{name: enum_series(ANSWERS, position) for name, position in answers.items()},
-                "success": reached & ~problem,
-                "recording_ref": seeds(rng, cell.size),
-                "problem_id": problem_id,
-                "problem_day": problem_day.astype(np.int32),
-                "closed_day": closed.astype(np.int32),
-            }
-        ).with_columns(
-            pl.when(pl.Series(has_agent)).then(pl.col("agent_code")).otherwise(None).alias("agent_code"),
-            pl.when(pl.Series(pay_regularly))
-            .then(pl.col("q7_pay_term"))
-            .otherwise(None)
-            .alias("q7_pay_term"),
-            pl.when(pl.col("problem_id") >= 0).then(pl.col("problem_id")).otherwise(None).alias("problem_id"),
+        lives = (
+            pl.DataFrame(
+                {
+                    "reporter": reporter.astype(np.int32),
+                    "branch": market.branch[cell].astype(np.int32),
+                    "born": np.full(cell.size, month, dtype=np.int16),
+                    "callback_id": pack(company, period, number),
+                    "policy_hash": seeds(rng, cell.size),
+                    "callback_type": enum_series(
+                        CALL_BACK_TYPES,
+                        np.where(is_new, 0, pick(rng, cell.size, weights(CALL_BACK_TYPES, _OTHER_TYPES))),
+                    ),
+                    "issue_day": issue.astype(np.int32),
+                    "delivery_day": delivery.astype(np.int32),
+                    "cooling_off_days": cooling.astype(np.int16),
+                    "product_type": enum_series(CALL_BACK_PRODUCTS, products[market.line[cell]]),
+                    "pay_mode": enum_series(PAY_MODES, pay_regularly.astype(np.int64)),
+                    "sales_channel": enum_series(CHANNELS, channel),
+                    "agent_code": agent,
+                    "must_call": ~exempt,
+                    "exempt_reason": enum_series(EXEMPT_REASONS, np.where(exempt, reason, -1)),
+                    "attempts": np.where(
+                        exempt, 0, np.where(reached, rng.geometric(0.6, cell.size), 5)
+                    ).astype(np.int16),
+                    "first_day": first.astype(np.int32),
+                    "first_second": first_second,
+                    "method": enum_series(METHODS, pick(rng, cell.size, (0.74, 0.23, 0.015, 0.015))),
+                    "completed_day": completed.astype(np.int32),
+                    "completed_second": np.where(reached, completed_second, NEVER * SECONDS_PER_DAY),
+                    **{name: enum_series(ANSWERS, position) for name, position in answers.items()},
+                    "success": reached & ~problem,
+                    "recording_ref": seeds(rng, cell.size),
+                    "problem_id": problem_id,
+                    "problem_day": problem_day.astype(np.int32),
+                    "closed_day": closed.astype(np.int32),
+                }
+            )
+            .with_columns(
+                pl.when(pl.Series(has_agent)).then(pl.col("agent_code")).otherwise(None).alias("agent_code"),
+                pl.when(pl.Series(pay_regularly))
+                .then(pl.col("q7_pay_term"))
+                .otherwise(None)
+                .alias("q7_pay_term"),
+                pl.when(pl.col("problem_id") >= 0)
+                .then(pl.col("problem_id"))
+                .otherwise(None)
+                .alias("problem_id"),
+            )
+            .pipe(_with_leavers, company, month)
         )
-        orphaned = pl.col("callback_type").eq("孤儿保单") & pl.col("agent_code").is_not_null()
-        at_rows = lives.select(orphaned)["callback_type"].to_numpy().nonzero()[0]
-        agents = lives["agent_code"].scatter(
-            at_rows, leavers(lives["reporter"][at_rows], company[at_rows], month)
-        )
-        lives = lives.with_columns(agents.alias("agent_code"))
         linked = lives.filter(pl.Series(problem)).select(
             "reporter", "branch", "problem_id", "callback_id", "agent_code", "sales_channel", "policy_hash"
         )
@@ -377,3 +378,11 @@ class CallBacks:
                 "complaint_id": pl.Series([None] * size, dtype=pl.Int64),
             }
         )
+
+
+def _with_leavers(lives: pl.DataFrame, company: Ints, month: int) -> pl.DataFrame:
+    """Give the orphaned policies that had an agent the codes of the agents who leave."""
+    orphaned = (lives["callback_type"] == "孤儿保单") & lives["agent_code"].is_not_null()
+    at_rows = np.flatnonzero(orphaned.to_numpy())
+    agents = leavers(lives["reporter"][at_rows], company[at_rows], month)
+    return lives.with_columns(lives["agent_code"].scatter(at_rows, agents).alias("agent_code"))

@@ -1214,7 +1214,7 @@ def test_departure_counts_the_calls_of_its_agent(
     assert bureau.findings("F12-X01", 1) == ([] if told is None else [(1, 2, *told)])
 
 
-def waiver(number: str, first: str = "2024-01", **more: Any) -> dict[str, Any]:
+def departure_waiver(number: str, first: str = "2024-01", **more: Any) -> dict[str, Any]:
     cells = {"waiver_id": number, "org_code": A, "target_form": "F12", "rule_code": "F12-I02"}
     return {**cells, "target_period": first, **more}
 
@@ -1241,11 +1241,11 @@ def test_no_departure_before_every_orphan_policy_is_called(
         9,
         "R04",
         "2024-03",
-        waiver("of this rule"),
-        waiver("expired", "2023-12"),
-        waiver("to come", "2024-04"),
-        waiver("of another rule", rule_code="F12-X01"),
-        waiver("of another insurer", org_code=B),
+        departure_waiver("of this rule"),
+        departure_waiver("expired", "2023-12"),
+        departure_waiver("to come", "2024-04"),
+        departure_waiver("of another rule", rule_code="F12-X01"),
+        departure_waiver("of another insurer", org_code=B),
         reporter=SUPERVISOR,
         signed="2024-03-30 09:00:00",
     )

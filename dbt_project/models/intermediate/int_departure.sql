@@ -1,5 +1,5 @@
--- 离职: one row per departing sales person. The cohort of the call-back rate are the policies orphaned in a month,
--- by the application; a departure counts as processed in the month its formalities ended.
+-- 离职: one row per departing sales person. The cohort of the call-back rate are the policies orphaned in a
+-- month, by the application; a departure counts as processed in the month its formalities ended.
 select
     reporter_code,
     departure_id,

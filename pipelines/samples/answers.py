@@ -77,6 +77,16 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "success",
         "sales_channel",
         "product_type",
+        "method",
+        "receipt_signed_on",
+    ),
+    "F04S": (
+        "callback_type",
+        "due_count",
+        "done_count",
+        "success_count",
+        "success_in_cooling_off",
+        "receipt_pending",
     ),
     "F05": (
         "problem_id",
@@ -244,6 +254,7 @@ class _Answers:
         self._f02 = self._latest("F02")
         self._f03 = self._latest("F03")
         self._f04 = self._latest("F04")
+        self._f04s = self._rows("F04S")
         self._f05 = self._latest("F05")
         self._f06 = self._rows("F06")
         # Without a whole quarter nobody has filed governance facts.
@@ -265,6 +276,7 @@ class _Answers:
             self._mediations,
             self._call_backs,
             self._problems,
+            self._summaries,
             self._departures,
             self._screening,
             self._quality,
@@ -832,6 +844,39 @@ class _Answers:
             self._parts("CBK-09", ("F04", "F05"), kinds, whole),
         ]
 
+    # --------------------------------------------------------------------------- summaries, letters
+
+    def _monthly(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Rows of windows of one month: what is filed again while it waits is added up over no longer one."""
+        months = self._book.windows.filter(_C("period_type") == "month").select("window")
+        return table.join(months, on="window", how="semi")
+
+    def _summaries(self) -> list[pl.DataFrame]:
+        """CBK-01 to 04 by the summary of new policies, CBK-12 receipts of letters returned."""
+        new, basis = self._f04s.filter(_C("callback_type") == "新单"), ("call_back_basis", "summary")
+        found = []
+        for kpi, num in (
+            ("CBK-01", "due_count"),
+            ("CBK-02", "done_count"),
+            ("CBK-03", "success_count"),
+            ("CBK-04", "success_in_cooling_off"),
+        ):
+            tally = self._amounts(new, "filed_for", num=num, den="due_count", dimension=basis)
+            table = tables.by_grain(self._book.scope(("F04S",)), self._sums(tally), dense=(basis,))
+            valued = tables.counts(table) if kpi == "CBK-01" else tables.ratios(table)
+            found.append(tables.labelled(self._monthly(valued), self._book, kpi))
+        letters = self._f04.filter(_C("method") == "信函")
+        every = pl.lit(value=True)
+        pending = self._amounts(self._f04s, "filed_for", den="receipt_pending").with_columns(
+            _C("den").alias("left_out")
+        )
+        back = self._tally(letters, "receipt_signed_on", num=every, den=every)
+        table = tables.by_grain(
+            self._book.scope(("F04", "F04S")), self._sums(pl.concat([back, pending.select(back.columns)]))
+        )
+        valued = tables.ratios(table, immature=True)
+        return [*found, tables.labelled(self._monthly(valued), self._book, "CBK-12")]
+
     # ------------------------------------------------------------------------------- departures, screening
 
     def _amounts(
@@ -929,7 +974,7 @@ class _Answers:
 
 
 #: Divisions that stand for a whole KPI, beside the undivided value.
-_WHOLE = ("policy_basis", "statistic", "variant")
+_WHOLE = ("policy_basis", "statistic", "variant", "call_back_basis")
 
 
 def _restatements(rows: pl.DataFrame) -> pl.DataFrame:

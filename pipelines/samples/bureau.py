@@ -21,7 +21,16 @@ from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import answers, deltas, expected, incidents, registry, rendering, vocabulary
+from pipelines.samples import (
+    answers,
+    deltas,
+    expected,
+    expected_mirrors,
+    incidents,
+    registry,
+    rendering,
+    vocabulary,
+)
 from pipelines.samples.days import WorkingDays, as_date, day_number
 from pipelines.samples.defects import Planted, Planter, prepare
 from pipelines.samples.expected_departures import OrphanCalls
@@ -31,7 +40,7 @@ from pipelines.samples.registry import DEFUNCT_BRANCHES, SUPERVISOR, Insurer, Re
 from pipelines.samples.truth import Lapses, Truth, middle, whole_quarters
 from pipelines.samples.volumes import rows_per_month
 
-MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06", "F12", "F13", "R01")
+MONTHLY = ("F01", "F02", "F03", "F04", "F04S", "F05", "F06", "F12", "F13", "R01")
 MAX_MONTHS = 120
 _C = pl.col
 _OWN = tuple(pl.lit(None, pl.Int64).alias(name) for name in ("origin", "origin_rid"))
@@ -280,6 +289,7 @@ class _Run:
                 expected.across_forms(rows, everyone, self._past, self._registry, span),
                 expected.across_periods(rows, everyone, self._past, self._registry, span),
                 self._orphan_calls.successes(rows, everyone, period),
+                expected_mirrors.summaries(rows, everyone),
             ]
         )
         for form, one in filed.items():

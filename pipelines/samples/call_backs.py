@@ -184,6 +184,41 @@ class CallBacks:
             (pl.col("born") < month).alias("_carried"),
         )
 
+    def summary_file(self, month: int) -> pl.DataFrame:
+        """F04S rows: the month's F04 by branch, channel, product type and call-back type, without the common header.
+
+        What a letter waits for is known here alone: F04 names the method only of what is completed.
+        """
+        start, end = first_day(self._market.months[month]), last_day(self._market.months[month])
+        cell = ("reporter", "branch", "sales_channel", "product_type", "callback_type")
+        done, success = pl.col("completed_day") <= end, pl.col("success")
+        in_time = pl.col("completed_day") <= pl.col("delivery_day") + pl.col("cooling_off_days")
+        delivered = pl.col("delivery_day") <= end
+        found = pl.col("problem_day") <= end
+        waiting = ~done & ~found
+        letter = (pl.col("method") == "信函") & (pl.col("first_day") <= end)
+        solved = self.problems.filter(
+            pl.col("handled_day").is_between(start, end) & (pl.col("handle_result") == "成功")
+        ).select("problem_id", solved=pl.lit(value=True))
+        figures = {
+            "due_count": pl.lit(value=True),
+            "done_count": done,
+            "success_count": done & success,
+            "success_in_cooling_off": done & success & delivered & in_time,
+            "in_progress": waiting & ~letter,
+            "receipt_pending": waiting & letter,
+            "problem_new": pl.col("problem_day").is_between(start, end),
+            "problem_handled": pl.col("solved").fill_null(value=False),
+            "problem_open": ~done & found,
+        }
+        due = self._lives.filter("must_call").join(solved, on="problem_id", how="left", maintain_order="left")
+        return due.group_by(*cell, maintain_order=True).agg(
+            one.cast(pl.Int64).sum().alias(name)
+            if name != "due_count"
+            else pl.len().cast(pl.Int64).alias(name)
+            for name, one in figures.items()
+        )
+
     def problem_file(self, month: int) -> pl.DataFrame:
         """F05 rows as the month's end saw them, without the common header."""
         end = last_day(self._market.months[month])

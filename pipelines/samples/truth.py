@@ -97,6 +97,7 @@ class Truth:
             "F02": self._headed("F02", period, arrived.inquiries),
             "F03": self._headed("F03", period, self._complaints.mediation_file(month)),
             "F04": self._headed("F04", period, self._call_backs.call_file(month)),
+            "F04S": self._headed("F04S", period, self._call_backs.summary_file(month)),
             "F05": self._headed("F05", period, self._call_backs.problem_file(month)),
             "F06": self._headed("F06", period, denominators),
             "F12": self._headed("F12", period, self._departures.file(month)),

@@ -123,6 +123,23 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_call_back'), 'receipt_month',
+        amounts={'letters_answered': count_if('is_by_letter'), 'letters_sent': count_if('is_by_letter')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_call_back_summary'), 'month',
+        amounts={
+            'summary_due': 'due',
+            'summary_completed': 'completed',
+            'summary_successful': 'successful',
+            'summary_successful_in_cooling_off': 'successful_in_cooling_off',
+            'letters_pending': 'receipt_pending',
+            'letters_sent': 'receipt_pending',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('int_problem_case'), 'found_month',
         dimensions=['sales_channel', 'problem_type'],
         amounts={'problems_found': count_if('true')},
@@ -209,7 +226,7 @@ with measured as (
     ) }}
 )
 
--- A measure may be fed by two facts (mediation_due): its parts are one amount.
+-- A measure may be fed by two facts (mediation_due, letters_sent): its parts are one amount.
 select
     measure_id,
     month,

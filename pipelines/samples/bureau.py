@@ -40,7 +40,7 @@ from pipelines.samples.registry import DEFUNCT_BRANCHES, SUPERVISOR, Insurer, Re
 from pipelines.samples.truth import Lapses, Truth, middle, whole_quarters
 from pipelines.samples.volumes import rows_per_month
 
-MONTHLY = ("F01", "F02", "F03", "F04", "F04S", "F05", "F06", "F12", "F13", "R01")
+MONTHLY = ("F01", "F02", "F03", "F04", "F04S", "F05", "F06", "F12", "F13", "R01", "R06", "R07")
 MAX_MONTHS = 120
 _C = pl.col
 _OWN = tuple(pl.lit(None, pl.Int64).alias(name) for name in ("origin", "origin_rid"))
@@ -290,6 +290,8 @@ class _Run:
                 expected.across_periods(rows, everyone, self._past, self._registry, span),
                 self._orphan_calls.successes(rows, everyone, period),
                 expected_mirrors.summaries(rows, everyone),
+                expected_mirrors.premiums(rows, everyone),
+                expected_mirrors.mediations(rows, everyone),
             ]
         )
         for form, one in filed.items():

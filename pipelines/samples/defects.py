@@ -495,6 +495,24 @@ _F03: tuple[Defect, ...] = (
         small=True,
     ),
     Defect(
+        "another result than the mediation body's",
+        "F03",
+        (),
+        _C("_closes") & (_C("result") == "不成功"),
+        {"result": _lit("终止", "result")},
+        small=True,
+        needs=("R07",),
+    ),
+    Defect(
+        "case that the mediation body does not know",
+        "F03",
+        (),
+        _C("_closes") & _C("complaint_id").is_null(),
+        {"mediation_id": _unknown("mediation_id")},
+        small=True,
+        needs=("R07",),
+    ),
+    Defect(
         "agreement above the demand",
         "F03",
         (),
@@ -858,7 +876,52 @@ _F13: tuple[Defect, ...] = (
     Defect("batch filed twice", "F13", (), pl.lit(value=True), double=True, small=True),
 )
 
-DEFECTS: tuple[Defect, ...] = (*_F01, *_F02, *_F03, *_F04, *_F04S, *_F05, *_F06, *_F11, *_F12, *_F13)
+_R06: tuple[Defect, ...] = (
+    Defect(
+        "premium of the statistics system a hundredth higher",
+        "R06",
+        (),
+        _C("premium") > 0,
+        {"premium": _C("premium") + _C("premium") // 100 + 1},
+        blocks=False,
+    ),
+    Defect(
+        "booked under another line",
+        "R06",
+        (),
+        (_C("premium") > 0) & (_C("line_code") == "年金"),
+        {"line_code": _lit("机动车辆", "line_code")},
+        blocks=False,
+    ),
+    Defect("premium that the statistics system lacks", "R06", (), _C("premium") > 0, drop=True, blocks=False),
+)
+
+_R07: tuple[Defect, ...] = (
+    Defect("case left out by the mediation body", "R07", (), _C("_closes"), drop=True, blocks=False),
+    Defect(
+        "ended on another day",
+        "R07",
+        (),
+        _C("end_date").is_not_null() & (_C("end_date") > _C("apply_date")),
+        {"end_date": _C("end_date").dt.offset_by("-1d")},
+        blocks=False,
+    ),
+)
+
+DEFECTS: tuple[Defect, ...] = (
+    *_F01,
+    *_F02,
+    *_F03,
+    *_F04,
+    *_F04S,
+    *_F05,
+    *_F06,
+    *_F11,
+    *_F12,
+    *_F13,
+    *_R06,
+    *_R07,
+)
 
 PAIRED = ("same matter complained of twice", "second open mediation")
 """Defects that need two rows of one file; :func:`_put_pair` makes them."""

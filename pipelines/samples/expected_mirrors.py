@@ -1,5 +1,5 @@
 """Findings of rules that hold two files of one month against each other and tell the difference on both, or in both
-directions: F04 and its summary.
+directions: F04 and its summary, F06 and the statistics system, F03 and the mediation bodies' register.
 
 Put here: rules that compare figures or cases of two files. Do not put here: whether something referred to exists
 (expected).
@@ -24,6 +24,9 @@ _SUMMARY_COLUMNS = {
     "with_problem": ("problem_open", "problem_id"),
 }
 """Figures of a call-back cell: the column blamed in the summary, and in the records."""
+_HALF_PER_CENT = 200
+"""A difference of more than the 200th part."""
+_CASE_COLUMNS = ("result", "apply_date", "org_notified_date", "end_date", "agreement_date")
 _C = pl.col
 
 
@@ -105,3 +108,56 @@ def _compared(cells: pl.DataFrame, records: pl.DataFrame, pairs: pl.DataFrame) -
     )
     both = left.join(right.filter(~unreadable), on=keys, how="full", coalesce=True)
     return both.join(lost, on=["filing", "other"], how="left")
+
+
+def premiums(frames: Mapping[str, pl.DataFrame], filings: Mapping[str, Sequence[Filing]]) -> pl.DataFrame:
+    """F06-X01: by branch and line, premium within half a per cent of the statistics system's; absent counts as 0."""
+    pairs = paired(counterparts(filings["F06"], filings["R06"]))
+    cell = ["filing", "org_code", "line_code"]
+    as_text = [_C(name).cast(pl.String) for name in cell[1:]]
+    own = frames["F06"].join(pairs, on="filing", how="semi").select("filing", *as_text, "premium")
+    own = own.group_by(cell).agg(_C("premium").sum())
+    booked = (
+        pairs.join(_senders(filings["F06"]), on="filing")
+        .join(frames["R06"].rename({"filing": "other"}), on=["other", "reporter"])
+        .select("filing", *as_text, booked="premium")
+    )
+    both = own.join(booked, on=cell, how="full", coalesce=True).with_columns(
+        _C("premium").fill_null(0), _C("booked").fill_null(0)
+    )
+    apart = (_C("premium") - _C("booked")).abs() * _HALF_PER_CENT > _C("booked").abs()
+    return findings(both.filter(apart), "F06-X01", "premium", rid=None)
+
+
+def mediations(frames: Mapping[str, pl.DataFrame], filings: Mapping[str, Sequence[Filing]]) -> pl.DataFrame:
+    """F03-X01: the same cases in the insurer's file and the bodies' register, with the same result and dates."""
+    pairs = paired(counterparts(filings["F03"], filings["R07"]))
+    case = ["mediation_org", "mediation_id"]
+    register = frames["R07"].rename({"filing": "other"})
+    own = frames["F03"].join(pairs, on="filing")
+    both = own.join(register, on=["other", *case], suffix="_known")
+    mine = pairs.join(_senders(filings["F03"]), on="filing").join(register, on=["other", "reporter"])
+    bodies = register.select("other", "mediation_org").unique()
+    return pl.concat(
+        [
+            *(
+                findings(both.filter(_C(name).ne_missing(_C(f"{name}_known"))), "F03-X01", name)
+                for name in _CASE_COLUMNS
+            ),
+            findings(mine.join(own, on=["filing", *case], how="anti"), "F03-X01", "mediation_id", rid=None),
+            findings(
+                own.join(bodies, on=["other", "mediation_org"], how="semi").join(
+                    register, on=["other", *case], how="anti"
+                ),
+                "F03-X01",
+                "mediation_id",
+            ),
+        ]
+    )
+
+
+def _senders(filings: Sequence[Filing]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"filing": [one.number for one in filings], "reporter": [one.reporter for one in filings]},
+        schema={"filing": pl.Int64, "reporter": pl.Int32},
+    )

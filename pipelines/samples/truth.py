@@ -20,7 +20,7 @@ import polars as pl
 
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import governance, market, screening
+from pipelines.samples import counterparts, governance, market, screening
 from pipelines.samples.call_backs import CallBacks
 from pipelines.samples.complaints import Complaints
 from pipelines.samples.days import WorkingDays
@@ -92,10 +92,11 @@ class Truth:
         arrived = self._complaints.begin(month, self._call_backs.turned_into_complaints(month))
         self._call_backs.link_complaints(arrived.transferred_problems, arrived.transferred_complaints)
         period = self._months[month]
+        mediations = self._complaints.mediation_file(month)
         return {
             "F01": self._headed("F01", period, self._complaints.complaint_file(month)),
             "F02": self._headed("F02", period, arrived.inquiries),
-            "F03": self._headed("F03", period, self._complaints.mediation_file(month)),
+            "F03": self._headed("F03", period, mediations),
             "F04": self._headed("F04", period, self._call_backs.call_file(month)),
             "F04S": self._headed("F04S", period, self._call_backs.summary_file(month)),
             "F05": self._headed("F05", period, self._call_backs.problem_file(month)),
@@ -103,6 +104,8 @@ class Truth:
             "F12": self._headed("F12", period, self._departures.file(month)),
             "F13": self._headed("F13", period, screening.batches(self._market, self._seed, month)),
             "R01": self._headed("R01", period, arrived.forwarded),
+            "R06": self._headed("R06", period, counterparts.premiums(self._seed, month, denominators)),
+            "R07": self._headed("R07", period, counterparts.cases(self._registry, period, mediations)),
         }
 
     def quarter(self, quarter: Period) -> pl.DataFrame:

@@ -175,6 +175,9 @@ COLUMN_LABELS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("R01", "reason_l1"): REASONS,
     ("R01", "line_code"): LINES,
     ("R01", "reg_validity"): VALIDITIES,
+    ("R06", "line_code"): LINES,
+    ("R07", "accept_status"): ACCEPT_STATUSES,
+    ("R07", "result"): RESULTS,
 }
 
 

@@ -105,7 +105,7 @@ class Bureau:
                 return name
             form = code if name == "self" else name
             if part == "counterpart":
-                owner = f"'{SUPERVISOR}'" if form == "R01" else "s.filing_reporter"
+                owner = f"'{SUPERVISOR}'" if form.startswith("R") else "s.filing_reporter"
                 return (
                     f"(SELECT r.*, s.submission_no AS for_submission_no FROM subs s JOIN subs c ON c.form = '{form}' "
                     f"AND c.filing_reporter = {owner} AND s.period_start BETWEEN c.period_start AND c.period_end "
@@ -1353,3 +1353,94 @@ def test_what_is_unknown_in_the_records_may_agree(
     bureau.file(1, "F04", "2024-03", *CALLS, call)
     bureau.file(2, "F04S", "2024-03", summed(*figures))
     assert bureau.findings("F04-X03", 2, form="F04S") == bureau.findings("F04-X03", 1) == []
+
+
+def cell(amount: str | None, org: str | None = A1, line: str | None = "分红", **more: Any) -> dict[str, Any]:
+    return {"org_code": org, "line_code": line, "premium": amount, "sales_channel": "个人代理", **more}
+
+
+@pytest.mark.parametrize(
+    ("filed", "known", "told"),
+    [
+        ([cell("100.50")], [cell("100.00")], []),
+        ([cell("99.50")], [cell("100.00")], []),
+        ([cell("100.51")], [cell("100.00")], [(f"{A1}/分红: 100.51", "100.00")]),
+        ([cell("-100.51")], [cell("-100.00")], [(f"{A1}/分红: -100.51", "-100.00")]),
+        # All channels together; a row sent twice counts once.
+        ([cell("60.00"), cell("40.00", sales_channel="经纪"), cell("60.00")], [cell("100.00")], []),
+        ([cell("1.00", line="年金")], [], [(f"{A1}/年金: 1.00", "—")]),
+        ([], [cell("1.00", line="年金")], [(f"{A1}/年金: —", "1.00")]),
+        ([cell("0.00")], [], []),
+        ([], [cell("0.00")], []),
+        # Of another insurer.
+        ([], [cell("1.00", org=B)], []),
+        # What cannot be read may agree.
+        ([cell(None)], [cell("1.00")], []),
+        ([cell("1.00")], [cell(None)], []),
+        ([cell("1.00", line=None)], [cell("1.00")], []),
+        ([cell("1.00", line=None)], [cell("1.00"), cell("2.00", line="年金")], 2),
+    ],
+)
+def test_premium_fits_the_statistics_system(
+    bureau: Bureau, filed: list[dict[str, Any]], known: list[dict[str, Any]], told: Any
+) -> None:
+    register = [{name: value for name, value in row.items() if name != "sales_channel"} for row in known]
+    bureau.con.execute(
+        "UPDATE rollup_pairs SET valid_to = NULL WHERE org_code = ? AND ancestor_code = ?", [A1, A]
+    )
+    bureau.file(9, "R06", "2024-03", *register, reporter=SUPERVISOR)
+    bureau.file(1, "F06", "2024-03", *filed)
+    found = bureau.findings("F06-X01", 1)
+    if isinstance(told, int):
+        assert len(found) == told
+    else:
+        assert found == [(1, None, *one) for one in told]
+
+
+def body_case(number: str | None, **more: Any) -> dict[str, Any]:
+    cells = {"mediation_org": "M1", "mediation_id": number, "org_code": A2, "apply_date": "2024-03-01"}
+    return {**cells, "org_notified_date": "2024-03-02", "result": "成功", "end_date": "2024-03-20", **more}
+
+
+def test_cases_are_the_same_in_file_and_register(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "R07",
+        "2024-03",
+        body_case("same"),
+        body_case("result"),
+        body_case("days"),
+        body_case("still open", end_date=None, result=None),
+        body_case("forgotten"),
+        body_case("of another insurer", org_code=B),
+        reporter=SUPERVISOR,
+    )
+    bureau.file(
+        1,
+        "F03",
+        "2024-03",
+        body_case("same"),
+        body_case("result", result="部分成功"),
+        body_case("days", apply_date="2024-02-29", end_date="2024-03-21", agreement_date="2024-03-20"),
+        body_case("still open", end_date=None, result="终止"),
+        body_case("invented"),
+        body_case("of a body that files nothing", mediation_org="M2"),
+    )
+    assert sorted(bureau.findings("F03-X01", 1), key=str) == sorted(
+        [
+            (1, 3, "部分成功", "成功"),
+            (1, 4, "2024-02-29", "2024-03-01"),
+            (1, 4, "2024-03-21", "2024-03-20"),
+            (1, 4, "2024-03-20", "—"),
+            (1, 5, "终止", "—"),
+            (1, 6, "M1/invented", "—"),
+            (1, None, "M1/forgotten", "R07"),
+        ],
+        key=str,
+    )
+
+
+def test_a_case_whose_number_cannot_be_read_may_be_the_missing_one(bureau: Bureau) -> None:
+    bureau.file(9, "R07", "2024-03", body_case("one"), reporter=SUPERVISOR)
+    bureau.file(1, "F03", "2024-03", body_case(None))
+    assert bureau.findings("F03-X01", 1) == []

@@ -166,6 +166,6 @@ def test_a_second_run_does_nothing_twice_and_says_so(bureau: Path, release: Path
 
 def test_the_wide_views_repeat_the_values(release: Path) -> None:
     con = open_readonly(release / "warehouse.duckdb")
-    for view in ("complaints", "first_inquiry", "mediation", "call_back"):
+    for view in ("complaints", "first_inquiry", "mediation", "call_back", "risk_screening"):
         assert con.execute(f"SELECT count(*) > 0 FROM kpi.{view}").fetchone() == (True,)
     con.close()

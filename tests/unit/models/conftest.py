@@ -45,6 +45,9 @@ REPORTERS = [
     (PROPERTY_E, "P", "property", "财产", date(2003, 1, 1), None, None),
 ]
 FORMS = {"F01": "PLHAM", "F02": "PLHAM", "F03": "PLHAM", "F04": "LHA", "F05": "LHA", "F06": "PLHAM"}
+#: Forms asked for from a month on, and of whom.
+LATER_FORMS = {"F04S": "LHA", "F12": "LHA", "F13": "LHA"}
+LATER_FROM = "2024-11"
 
 MISSING = {("F01", "2024-08", PROPERTY_E), ("F11", "2024Q4", PROPERTY_E)}
 LATE = {("F01", "2024-05", LIFE_A), ("F02", "2024-05", LIFE_A)}
@@ -218,8 +221,8 @@ def inquiries() -> list[Row]:
         ),
         inquiry("q-holiday-late", "2024-09-30", "2024-10-09"),
         inquiry("q-never", "2024-09-10", None, escalated_to_regulator_on=date(2024, 9, 20)),
-        inquiry("q-linked", "2024-09-03", "2024-09-03", complaint_id="own"),
-        inquiry("q-other", "2024-09-03", "2024-09-04", complaint_id="somebody-else"),
+        inquiry("q-linked", "2024-09-03", "2024-09-03", complaint_id="own", pre_resolved=True),
+        inquiry("q-other", "2024-09-03", "2024-09-04", complaint_id="somebody-else", pre_resolved=True),
     ]
 
 
@@ -294,7 +297,54 @@ def call_backs() -> list[Row]:
         call_back("not-reached", None, success=False, sales_channel="个人代理"),
         call_back("exempt", None, success=False, must_call=False),
         call_back("orphan", "2024-11-12", success=True, callback_type="孤儿保单"),
+        call_back("letter", "2024-12-03", success=True, must_call=False, method="信函",
+                  receipt_signed_on=date(2024, 12, 3)),
+        call_back("visit", "2024-12-04", success=True, must_call=False, method="会见",
+                  receipt_signed_on=date(2024, 12, 4)),
+    ]  # fmt: skip
+
+
+def summaries() -> list[Row]:
+    def summed(month: str, kind: str, *counts: int) -> Row:
+        names = ("due_count", "done_count", "success_count", "success_in_cooling_off", "receipt_pending")
+        cell = {"reporter_code": LIFE_A, "sales_channel": "银邮代理", "callback_type": kind}
+        return {**cell, **dict(zip(names, counts, strict=True)), "filing_period": month}
+
+    return [
+        summed("2024-11", "新单", 9, 6, 4, 3, 2),
+        summed("2024-11", "孤儿保单", 5, 5, 5, 0, 0),
+        summed("2024-12", "新单", 1, 1, 1, 1, 2),
+        summed("2024-12", "孤儿保单", 1, 0, 0, 0, 1),
     ]
+
+
+def departures() -> list[Row]:
+    def leaving(number: str, effective: str | None, *counts: int, **other: Any) -> Row:
+        row = {
+            "reporter_code": LIFE_A,
+            "departure_id": number,
+            "apply_date": date(2024, 11, 4),
+            "effective_date": date.fromisoformat(effective) if effective else None,
+            "filing_period": "2024-11",
+        }
+        return {**row, **dict(zip(("orphan_policies", "called", "called_ok"), counts, strict=True)), **other}
+
+    return [
+        leaving("whole", "2024-11-20", 4, 4, 4),
+        leaving("waived", "2024-11-21", 6, 3, 2),
+        leaving("pending", None, 5, 1, 1),
+        # As the next month told it.
+        leaving("pending", "2024-12-02", 5, 5, 5, filing_period="2024-12"),
+    ]
+
+
+def screenings() -> list[Row]:
+    def screened(month: str, *counts: int) -> Row:
+        names = ("screened", "risk_found", "risk_cleared", "pre_resolved")
+        return {"reporter_code": LIFE_A, **dict(zip(names, counts, strict=True)), "filing_period": month}
+
+    # One batch that goes on: each month tells what it screened anew.
+    return [screened("2024-11", 100, 20, 13, 4), screened("2024-12", 60, 10, 9, 1)]
 
 
 def problems() -> list[Row]:
@@ -398,6 +448,8 @@ def obligations() -> list[Row]:
             forms = (
                 ["F11"] if "Q" in period else [f for f, classes in FORMS.items() if insurer_class in classes]
             )
+            if "Q" not in period and period >= LATER_FROM:
+                forms += [form for form, classes in LATER_FORMS.items() if insurer_class in classes]
             rows += [owed(form, period, reporter) for form in forms]
     return rows
 
@@ -524,9 +576,12 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "F02": inquiries(),
         "F03": mediations(),
         "F04": call_backs(),
+        "F04S": summaries(),
         "F05": problems(),
         "F06": business(),
         "F11": governance(),
+        "F12": departures(),
+        "F13": screenings(),
         "R01": register(),
     }
     for form, rows in filed.items():

@@ -376,6 +376,40 @@ def test_call_backs(built: Dbt) -> None:
     assert row(built, "CBK-02", "2024-11", PROPERTY_C) is None
 
 
+def test_call_backs_by_the_summary(built: Dbt) -> None:
+    """New policies of the month's file; no window but the month adds up what waits from one to the next."""
+    basis = {"dimension": "call_back_basis", "value": "summary"}
+    assert row(built, "CBK-01", "2024-11", LIFE_A, **basis) == figures(9, None, 9)
+    assert row(built, "CBK-02", "2024-11", LIFE_A, **basis) == figures(6, 9, "66.67")
+    assert row(built, "CBK-03", "2024-11", LIFE_A, **basis) == figures(4, 9, "44.44")
+    # What F04 leaves out because cooling-off is not over is no part of the summary.
+    assert row(built, "CBK-04", "2024-12", LIFE_A, **basis) == figures(1, 1, "100.00")
+    assert row(built, "CBK-02", "2024Q4", LIFE_A, **basis) is None
+
+
+def test_letters_still_out_count_below(built: Dbt) -> None:
+    assert row(built, "CBK-12", "2024-12", LIFE_A) == figures(1, 4, "25.00", "IMMATURE")
+    assert row(built, "CBK-12", "2024-11", LIFE_A) == figures(0, 2, "0.00", "IMMATURE")
+    assert row(built, "CBK-12", "2024-12", HEALTH_D) == figures(0, 0, None, "ZERO_DEN")
+
+
+def test_departures_and_orphan_policies(built: Dbt) -> None:
+    assert row(built, "CBK-10", "2024-11", LIFE_A) == figures(12, 15, "80.00")
+    assert row(built, "CBK-11", "2024-11", LIFE_A) == figures(1, 2, "50.00")
+    assert row(built, "CBK-11", "2024-12", LIFE_A) == figures(1, 1, "100.00")
+    assert row(built, "CBK-10", "2024-12", LIFE_A) == figures(0, 0, None, "ZERO_DEN")
+    assert row(built, "CBK-10", "2024-11", PROPERTY_C) is None
+
+
+def test_screening_and_pre_emptive_resolutions(built: Dbt) -> None:
+    assert row(built, "RSK-01", "2024-11", LIFE_A) == figures(13, 100, "13.00")
+    assert row(built, "RSK-01", "2024-12", LIFE_A) == figures(9, 60, "15.00")
+    screening = {"dimension": "variant", "value": "screening"}
+    assert row(built, "FIR-08", "2024-11", LIFE_A, **screening) == figures(4, None, 4)
+    assert row(built, "FIR-08", "2024-11", LIFE_A) == figures(0, None, 0)
+    assert row(built, "FIR-08", "2024-09", PROPERTY_C) == figures(2, None, 2)
+
+
 def test_problem_cases(built: Dbt) -> None:
     assert row(built, "CBK-05", "2024-11", LIFE_A) == figures(3, 4, "75.00", "SMALL_BASE")
     assert row(built, "CBK-06", "2024-11", LIFE_A) == figures(2, 3, "66.67")

@@ -37,7 +37,7 @@ def rows(months: list[dict[str, pl.DataFrame]], form: str) -> Iterator[pl.DataFr
     return (month[form] for month in months)
 
 
-@pytest.mark.parametrize("form", ["F01", "F02", "F03", "F04", "F05", "F06", "R01"])
+@pytest.mark.parametrize("form", ["F01", "F02", "F03", "F04", "F05", "F06", "F12", "F13", "R01"])
 def test_a_city_files_what_the_domain_book_says(form: str, months: list[dict[str, pl.DataFrame]]) -> None:
     """The first months hold no carried records yet, so the later ones are measured."""
     settled = [frame.height for frame in list(rows(months, form))[3:]]
@@ -197,3 +197,33 @@ def test_words_unknown_to_the_contracts_are_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(vocabulary.COLUMN_LABELS, ("F01", "status"), ("处理中", "搁置"))  # type: ignore[misc]
     with pytest.raises(vocabulary.VocabularyError, match="status: 搁置"):
         vocabulary.check(load_catalogue())
+
+
+def test_a_departure_counts_the_calls_of_its_agent_s_orphaned_policies(
+    months: list[dict[str, pl.DataFrame]],
+) -> None:
+    """Each orphaned policy with an agent belongs to one departure, applied for before the first call."""
+    calls: set[tuple[int, int]] = set()
+    for month in months:
+        made = month["F04"].filter(
+            (pl.col("callback_type") == "孤儿保单") & pl.col("success") & pl.col("agent_code").is_not_null()
+        )
+        calls |= set(made.select("agent_code", "callback_id").iter_rows())
+        done = {agent: [a for a, _ in calls].count(agent) for agent in month["F12"]["agent_code"]}
+        for row in month["F12"].iter_rows(named=True):
+            assert row["called_ok"] == done[row["agent_code"]]
+            assert row["called_ok"] <= row["called"] <= row["orphan_policies"]
+            assert row["effective_date"] is None or row["called_ok"] == row["orphan_policies"]
+    told = months[-1]["F12"]
+    assert told["departure_id"].n_unique() == told["agent_code"].n_unique() == told.height
+
+
+def test_a_summary_adds_up_the_month_s_call_backs(months: list[dict[str, pl.DataFrame]]) -> None:
+    for month in months:
+        due, cells = month["F04"].filter("must_call"), month["F04S"]
+        waiting = due["completed_at"].is_null() & due["problem_id"].is_null()
+        assert cells["due_count"].sum() == due.height
+        assert cells["success_count"].sum() == due["success"].sum()
+        assert (cells["in_progress"] + cells["receipt_pending"]).sum() == waiting.sum()
+        parts = ("done_count", "in_progress", "receipt_pending", "problem_open")
+        assert (cells["due_count"] == cells.select(pl.sum_horizontal(parts)).to_series()).all()

@@ -14,7 +14,7 @@ with recursive climb as (
         institution.parent_code as ancestor_code,
         climb.steps + 1 as steps
     from climb
-    inner join {{ source('registry', 'institutions') }} as institution
+    inner join {{ ref('stg_r03') }} as institution
         on climb.ancestor_code = institution.org_code
     where
         climb.steps < 10
@@ -36,7 +36,9 @@ register as (
         owners.reporter_code,
         forwarded.reg_ref_no,
         {{ month_of('forwarded.forwarded_on') }} as forwarded_month,
-        forwarded.reg_validity
+        forwarded.reg_validity,
+        forwarded.submission_id,
+        forwarded.row_no
     from {{ ref('stg_r01') }} as forwarded
     left join owners
         on forwarded.org_code = owners.org_code
@@ -48,10 +50,15 @@ ledger as (
     select
         reporter_code,
         reg_ref_no,
-        min(reg_forward_month) as reg_forward_month
+        reg_forward_month,
+        submission_id,
+        row_no
     from {{ ref('int_complaint') }}
     where reg_ref_no is not null
-    group by all
+    qualify row_number() over (
+        partition by reporter_code, reg_ref_no
+        order by reg_forward_month nulls last, submission_id nulls last, row_no nulls last
+    ) = 1
 )
 
 select
@@ -63,7 +70,10 @@ select
     end as month,
     register.reg_ref_no is not null as is_in_register,
     ledger.reg_ref_no is not null as is_in_ledger,
-    coalesce(register.reg_validity = '有效', false) as is_valid
+    coalesce(register.reg_validity = '有效', false) as is_valid,
+    -- Where the number was filed: in the register, else in the ledger.
+    coalesce(register.submission_id, ledger.submission_id) as submission_id,
+    case when register.reg_ref_no is not null then register.row_no else ledger.row_no end as row_no
 from register
 full outer join ledger
     on

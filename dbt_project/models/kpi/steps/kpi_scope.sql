@@ -81,9 +81,9 @@ institutions as (
         needs.scope_no,
         filed.basis,
         filed.window_id,
-        reporter.reporter_code,
-        reporter.insurer_type,
-        reporter.peer_group,
+        institution.reporter_code,
+        institution.insurer_type,
+        institution.peer_group,
         needs.coverage_rule = 'owed'
         or (filed.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
     from filed
@@ -96,8 +96,11 @@ institutions as (
             filed.window_id = int_window.window_id
             and calendars.first_month <= int_window.first_month
             and calendars.last_month >= int_window.last_month
-    inner join {{ ref('int_reporter') }} as reporter
-        on filed.org_code = reporter.reporter_code
+    inner join {{ ref('int_group') }} as institution
+        on
+            filed.basis = institution.basis
+            and filed.window_id = institution.window_id
+            and filed.org_code = institution.reporter_code
     -- What the bureau itself owes (its register) is needed of every institution.
     left join filed as bureau
         on
@@ -106,7 +109,7 @@ institutions as (
             and filed.window_id = bureau.window_id
             and bureau.org_code = '{{ var("supervisor_code") }}'
     where
-        {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
+        {{ lists('needs.insurer_classes', 'institution.insurer_class') }}
         and (needs.coverage_rule = 'owed' or filed.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
 )
 

@@ -12,6 +12,7 @@ from pipelines.cli.appeal import appeal
 from pipelines.cli.check import check
 from pipelines.cli.difference import difference
 from pipelines.cli.errors import ExitCode, OperatorError
+from pipelines.cli.explain import explain
 from pipelines.cli.explanation import explanation
 from pipelines.cli.findings import findings
 from pipelines.cli.history import history, retry
@@ -42,6 +43,7 @@ for command in (
     status,
     notices,
     kpi,
+    explain,
     findings,
     receipt,
     difference,
@@ -105,6 +107,7 @@ def _is_operators(error: Exception) -> bool:
         "CalendarRangeError",
         "PersonKeyError",
         "RegisterEntryError",
+        "UnknownMomentError",
     }
 
 

@@ -282,6 +282,11 @@ class Settings(BaseSettings):
         return self.home / "registers"
 
     @property
+    def moments_dir(self) -> Path:
+        """Databases of past moments and releases, made on demand and made again when deleted."""
+        return self.home / "moments"
+
+    @property
     def delivery_report(self) -> Path:
         """What the last delivery pass left undelivered; renewed by every pass, also when no release follows."""
         return self.home / "deliveries.json"

@@ -19,6 +19,19 @@ moments.
     {{ (moment ~ " <= cast('" ~ var('known_at') ~ "' as timestamp)") if var('known_at') else 'true' }}
 {%- endmacro %}
 
+{#- Whether a release (its number) was made of what was known at the asked moment. -#}
+{% macro release_known(release_no) -%}
+    {%- if var('known_at') -%}
+        {{ release_no }} in (
+            select release_no
+            from {{ source('published', 'releases') }}
+            where {{ known('as_of') }}
+        )
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
 {#-
 Latest state of each record of a form: of the rows in force, the one of the latest filing period per
 reporter and key; a record whose latest state is a deletion (record_action D) is gone.

@@ -34,16 +34,20 @@ Code-list changes as (dimension, dimension_value, valid_from, valid_to), of the 
 versioned.
 -#}
 {% macro code_changes() -%}
+    {%- set dimensions = {
+        'CL_REASON': 'reason_l1', 'CL_LINE': 'line_code', 'CL_CHN': 'sales_channel', 'CL_PROB': 'problem_type'
+    } -%}
     select
         case list
-            when 'CL_REASON' then 'reason_l1'
-            when 'CL_LINE' then 'line_code'
+            {% for list, dimension in dimensions.items() -%}
+                when '{{ list }}' then '{{ dimension }}'
+            {% endfor -%}
         end as dimension,
         value as dimension_value,
         valid_from,
         valid_to
     from {{ source('reference', 'code_lists') }}
-    where list in ('CL_REASON', 'CL_LINE')
+    where list in ('{{ dimensions | join("', '") }}')
 {%- endmacro %}
 
 {#-

@@ -13,6 +13,7 @@ from pipelines.cli.check import check
 from pipelines.cli.dictionary import dictionary
 from pipelines.cli.difference import difference
 from pipelines.cli.errors import ExitCode, OperatorError
+from pipelines.cli.explain import explain
 from pipelines.cli.explanation import explanation
 from pipelines.cli.findings import findings
 from pipelines.cli.history import history, retry
@@ -43,6 +44,7 @@ for command in (
     status,
     notices,
     kpi,
+    explain,
     findings,
     receipt,
     difference,
@@ -107,6 +109,7 @@ def _is_operators(error: Exception) -> bool:
         "CalendarRangeError",
         "PersonKeyError",
         "RegisterEntryError",
+        "UnknownMomentError",
     }
 
 

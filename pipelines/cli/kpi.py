@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.errors import OperatorError
+from pipelines.cli.moment import AS_OF_HELP, RELEASE_HELP, open_stand, require_basis
 from pipelines.cli.output import Column, FormatOption, OutputFormat, Table, emit
-from pipelines.cli.release import Conditions, ReleaseReader, listed, open_release
+from pipelines.cli.release import Conditions, ReleaseReader, listed
 
 _PERIOD_TYPES = ("month", "quarter", "half_year", "year", "ytd")
 _GRAINS = ("bureau", "insurer_type", "peer_group", "insurer")
@@ -44,6 +45,8 @@ _COLUMNS = [
     Column("release_id", "发布", in_table=False),
     Column("formula_zh", "公式", in_table=False),
     Column("formula_en", "formula", in_table=False),
+    Column("as_of", "数据截止", in_table=False),
+    Column("ruleset", "规则版本", in_table=False),
 ]
 
 _FORMULAS_SHOWN = 6
@@ -82,9 +85,11 @@ def kpi(
         ),
     ] = None,
     basis: Annotated[str, typer.Option(help="基础 current, comparable or published (growth).")] = "current",
+    as_of: Annotated[str | None, typer.Option("--as-of", help=AS_OF_HELP)] = None,
+    as_published: Annotated[str | None, typer.Option("--as-published", help=RELEASE_HELP)] = None,
     output: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """指标: KPI values of the release in force."""
+    """指标: KPI values of the release in force, of an earlier one, or as known at any moment."""
     _check_choice("--grain", grain, _GRAINS)
     _check_choice("--period-type", period_type, _PERIOD_TYPES)
     _check_choice("--basis", basis, _BASES)
@@ -100,9 +105,13 @@ def kpi(
         conditions.text("period_type <> 'ytd'")
     if dimension not in (None, "all"):
         conditions.equal("dimension", dimension)
-    with open_release() as release:
-        rows = _values(release, conditions, totals_only=dimension is None)
-        title = f"指标 KPIs, {org or _SCOPES.get(grain, grain)}, release {release.name}"
+    with open_stand(as_of, as_published) as stand:
+        require_basis(stand.reader, basis, listed(kpi_ids), stand)
+        rows = _values(stand.reader, conditions, totals_only=dimension is None)
+        based = "" if basis == "current" else f", basis {basis}"
+        title = f"指标 KPIs, {org or _SCOPES.get(grain, grain)}{based}, {stand.title}"
+        for row in rows:
+            row |= {"release_id": stand.release_id, "as_of": stand.as_of, "ruleset": stand.ruleset}
     if not rows:
         raise OperatorError(
             "no KPI value fits these filters; `xiaobao kpi --format csv --dimension all` lists what is there; "

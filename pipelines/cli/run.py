@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from pipelines.cli.errors import ExitCode
+from pipelines.cli.errors import ExitCode, OperatorError
 from pipelines.cli.output import (
     Column,
     FormatOption,
@@ -63,6 +63,7 @@ def run(
     started = time.perf_counter()
     outcome = None if full or form or period else _outcome_if_idle(settings)
     if outcome is None:
+        _tell_absent(settings, console)
         with console.status("启动 starting Dagster ..."):
             from pipelines.orchestration.runs import refresh
         with StageProgress(console) as progress:
@@ -90,6 +91,21 @@ def _warn_of_provisional_days(console: Console) -> None:
             "holiday notice is out, put its days into data/calendar/working_days.csv.",
             soft_wrap=True,
         )
+
+
+def _tell_absent(settings: Settings, console: Console) -> None:
+    """Say which forms have no contract and what falls away with them.
+
+    Raises:
+        OperatorError: nothing can be judged without one of them.
+    """
+    from pipelines.contracts.loader import load_catalogue
+    from pipelines.orchestration.absent import absent_forms
+
+    for absent in absent_forms(settings.project_dir, load_catalogue()):
+        if absent.is_indispensable:
+            raise OperatorError(absent.message)
+        console.print(absent.message, style="yellow", soft_wrap=True, markup=False)
 
 
 def _outcome_if_idle(settings: Settings) -> RefreshOutcome | None:

@@ -32,6 +32,7 @@ from pipelines.contracts.errors import CatalogueError
 from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import (
     PREVIOUS,
+    RELEASE,
     Catalogue,
     CodeEntry,
     CodeList,
@@ -67,7 +68,7 @@ _CODES = re.compile(r"\{codes:([A-Z0-9_]+)(?::([A-Z]))?\}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MESSAGE_PLACEHOLDERS = {"value", "expected", "column", "header"}
 _RELATION = re.compile(
-    r"\{(?:self|self\.all|self\.previous|submissions|rollup|working_days|reporters|forms|rules|"
+    r"\{(?:self|self\.all|self\.previous|submissions|rollup|working_days|reporters|forms|rules|releases|"
     r"([A-Z][A-Z0-9]*)(?:\.counterpart|\.known)?)\}"
 )
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -122,12 +123,15 @@ def _load(root: Path) -> Catalogue:
     _check_whole(forms, common_rules, problems)
     if problems:
         raise CatalogueError(problems)
+    absent = _absent_forms(forms)
+    forms = {code: _without_absent(form, set(absent)) for code, form in forms.items()}
     return Catalogue(
         forms=MappingProxyType(dict(sorted(forms.items()))),
         code_lists=MappingProxyType(dict(sorted(lists.items()))),
         common_rules=common_rules,
         supervisor_code=supervisor_code,
         ruleset_version=_fingerprint(documents),
+        absent=MappingProxyType(absent),
     )
 
 
@@ -603,10 +607,17 @@ def _check_rule(note: Callable[[str], None], rule: Rule, names: set[str]) -> Non
                 note(f"{where}: the query uses the unknown relation {{{placeholder}}}")
     if rule.waivable and (rule.rule_class == "structure" or rule.code in _NEVER_WAIVED):
         note(f"{where}: waivable, but rules on structure, readability, personal data and keys never are")
-    if rule.compares_periods != ("{self.previous}" in (rule.query or "")):
-        note(f"{where}: a query that reads {{self.previous}}, and no other, needs {PREVIOUS}")
+    _check_needs(note, where, rule)
     if (rule.kind == "not_evaluable") != bool(rule.not_evaluable_reason and rule.not_evaluable_reason_zh):
         note(f"{where}: not_evaluable rules, and no others, have notEvaluableReason and notEvaluableReasonZh")
+
+
+def _check_needs(note: Callable[[str], None], where: str, rule: Rule) -> None:
+    """What a query compares with beside forms is said in `needs`, so that its absence is told."""
+    if rule.compares_periods != ("{self.previous}" in (rule.query or "")):
+        note(f"{where}: a query that reads {{self.previous}}, and no other, needs {PREVIOUS}")
+    if (RELEASE in rule.needs) != ("{releases}" in (rule.query or "")):
+        note(f"{where}: a query that reads {{releases}}, and no other, needs {RELEASE}")
 
 
 def _check_texts(note: Callable[[str], None], rule: Rule) -> None:
@@ -655,11 +666,46 @@ def _check_whole(forms: Mapping[str, Form], common_rules: tuple[Rule, ...], prob
             if not rule.code.startswith((f"{rule.mirrors or form.code}-", "AGG-")):
                 problems.append(f"rule {rule.code} stands in the contract of {form.code}")
             problems.extend(_unmirrored(forms, form, rule))
-            wanted = (set(rule.needs) - {PREVIOUS}) | {
-                name for name in _RELATION.findall(rule.query or "") if name
-            }
             problems.extend(
-                f"rule {rule.code}: needs form {name}, which no contract defines"
-                for name in sorted(wanted - set(forms))
+                f"rule {rule.code}: needs form {name}, which no contract defines and its query does not read"
+                for name in sorted(_forms_read(rule) - set(_RELATION.findall(rule.query or "")) - set(forms))
             )
     problems.extend(_twice("expectations", "rule", codes))
+
+
+def _forms_read(rule: Rule) -> set[str]:
+    """Codes of the other forms that a rule reads or needs."""
+    read = {name for name in _RELATION.findall(rule.query or "") if name}
+    return (set(rule.needs) - {PREVIOUS, RELEASE}) | read
+
+
+def _absent_forms(forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:
+    """Forms that rules read and no contract defines, with these rules: a bureau need not have every form."""
+    found: dict[str, list[str]] = {}
+    for form in forms.values():
+        for rule in form.rules:
+            for code in _forms_read(rule) - set(forms):
+                found.setdefault(code, []).append(rule.code)
+    return {code: tuple(sorted(rules)) for code, rules in sorted(found.items())}
+
+
+def _without_absent(form: Form, absent: set[str]) -> Form:
+    """The form with every rule that reads an absent form as one that is never run, and says why."""
+    rules = []
+    for rule in form.rules:
+        missing = sorted(_forms_read(rule) & absent)
+        if missing:
+            rules.append(
+                replace(
+                    rule,
+                    kind="not_evaluable",
+                    query=None,
+                    needs=(),
+                    looks_back=False,
+                    not_evaluable_reason=f"no contract defines form {', '.join(missing)}",
+                    not_evaluable_reason_zh=f"报表 {'、'.join(missing)} 没有合同",
+                )
+            )
+        else:
+            rules.append(rule)
+    return replace(form, rules=tuple(rules))

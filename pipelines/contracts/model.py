@@ -8,7 +8,7 @@ intake).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -38,6 +38,8 @@ _PLAIN_TYPES: dict[ColumnKind, str] = {
 
 PREVIOUS = "previous"
 """What a rule needs, beside form codes: the same form's filing of the period before."""
+RELEASE = "release"
+"""What a rule needs, beside form codes: that something had been published before the filing was signed."""
 
 _PERIOD_KINDS: dict[Frequency, PeriodKind] = {"monthly": "month", "quarterly": "quarter"}
 """Event forms are missing here: they may be filed under any period."""
@@ -181,9 +183,10 @@ class Rule:
         query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
             finding, and column_name if not all findings blame the first field; relations are written
             ``{self}``, ``{self.all}``, ``{self.previous}``, ``{submissions}``, ``{F02}``,
-            ``{F02.counterpart}``, ``{R01.known}``, ``{rollup}``, ``{working_days}``, ``{reporters}``,
+            ``{F02.counterpart}``, ``{R01.known}``, ``{rollup}``, ``{working_days}``, ``{reporters}``, ``{releases}``,
             ``{forms}``, ``{rules}``.
-        needs: forms whose counterpart must exist (``previous``: the form itself, of the period before), else
+        needs: forms whose counterpart must exist (``previous``: the form itself, of the period before; ``release``: a
+                release made before the signature), else
             the verdict is not_run for that submission.
         looks_back: a finding says that something stands neither in the period's files nor in any earlier
             filing; who does not have all earlier filings (the filer's own check) cannot be sure of it.
@@ -408,6 +411,7 @@ class Catalogue:
         supervisor_code: reporter code of the supervisor's own forms; it stands in no institution master.
         ruleset_version: first 12 hexadecimal digits of the sha256 over the content of all contracts; stored
             beside every verdict.
+        absent: code of a form that rules read and no contract defines -> codes of these rules, which are not run.
     """
 
     forms: Mapping[str, Form]
@@ -415,6 +419,7 @@ class Catalogue:
     common_rules: tuple[Rule, ...]
     supervisor_code: str
     ruleset_version: str
+    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def form_in_force(self, code: str, version: str, period: Period | str) -> Form:
         """The contract a filing is held to; never an empty rule set.

@@ -1,7 +1,8 @@
 """The institution master in force: R03 filings as the registry every other room reads.
 
 Belongs here: the views `registry.institutions` (rows of the newest R03 in force), `registry.reporters` (who files, as
-now) and `registry.licences` (as what, from when until when). Does not belong here: checks of R03 itself (its contract),
+now), `registry.licences` (as what, in which group, from when until when) and `registry.insurer_types` (the words of the
+classes). Does not belong here: checks of R03 itself (its contract),
 which form is owed (`obligations`).
 """
 
@@ -19,9 +20,12 @@ class NoRegistryError(RuntimeError):
 
 def prepare_registry(con: duckdb.DuckDBPyConnection) -> None:
     """Create or replace the registry views over the filed R03 rows."""
+    words = ", ".join(f"('{letter}', '{word}')" for letter, word in INSURER_TYPES.items())
     types = " ".join(f"WHEN '{letter}' THEN '{word}'" for letter, word in INSURER_TYPES.items())
     con.execute(
         f"""
+        CREATE OR REPLACE VIEW registry.insurer_types AS
+        SELECT * FROM (VALUES {words}) AS t(insurer_class, insurer_type);
         CREATE OR REPLACE VIEW registry.institutions AS
         SELECT r.org_code, r.parent_code, r.legal_code, r.name, r.alias, r.insurer_class, r.region_code, r.peer_group,
             r.opened_on, r.closed_on, r.successor_code, r.valid_from, r.valid_to
@@ -33,9 +37,10 @@ def prepare_registry(con: duckdb.DuckDBPyConnection) -> None:
         FROM registry.institutions AS i
         WHERE NOT EXISTS (SELECT 1 FROM registry.institutions AS p WHERE p.org_code = i.parent_code)
         QUALIFY row_number() OVER (PARTITION BY org_code ORDER BY valid_from DESC) = 1;
-        -- The class of a reporter through time: the first line also holds before its day, each until the next begins.
+        -- A reporter through time: the first line also holds before its day, each until the next begins.
         CREATE OR REPLACE VIEW registry.licences AS
-        SELECT r.org_code, i.insurer_class, r.opened_on, r.closed_on, r.successor_code,
+        SELECT r.org_code, i.name, i.alias, i.insurer_class, CASE i.insurer_class {types} END AS insurer_type,
+            i.peer_group, r.opened_on, r.closed_on, r.successor_code,
             CASE WHEN lag(i.valid_from) OVER w IS NOT NULL THEN i.valid_from END AS since,
             lead(i.valid_from) OVER w AS until
         FROM registry.institutions AS i JOIN registry.reporters AS r USING (org_code)

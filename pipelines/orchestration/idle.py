@@ -70,6 +70,13 @@ def present_state(settings: Settings) -> str:
     digest.update(repr([(name, getattr(settings, name)) for name in _DECIDING_SETTINGS]).encode())
     if settings.recipients and settings.recipients.is_file():
         digest.update(hashlib.sha256(settings.recipients.read_bytes()).digest())
+    digest.update(definition_state(settings).encode())
+    return digest.hexdigest()
+
+
+def definition_state(settings: Settings) -> str:
+    """Digest of what defines figures beside the filings: program, models, contracts, committed inputs."""
+    digest = hashlib.sha256(str(settings.small_base).encode())
     for folder in (_PROGRAM, *(settings.project_dir / name for name in _INPUTS)):
         for path in sorted(folder.rglob("*")):
             parts = path.relative_to(folder).parts

@@ -313,7 +313,7 @@ class InProcessBuilder:
             context=context, manifest={}, dagster_dbt_translator=ModelTranslator()
         )
         target = _run_folder(project, context.run.run_id)
-        events, failure = _invoke_build(
+        events, failure = invoke_build(
             self._settings,
             project,
             target,
@@ -401,7 +401,7 @@ class ModelState:
         return fingerprint(con, "|".join(definition))
 
 
-def _invoke_build(
+def invoke_build(
     settings: Settings,
     project: ModelProject,
     target: Path,

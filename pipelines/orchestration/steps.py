@@ -35,6 +35,7 @@ from pipelines.intake.persons import require_same_key
 from pipelines.intake.pull import pull as pull_source
 from pipelines.intake.sources import Source
 from pipelines.intake.xlsx_reader import XlsxLimits
+from pipelines.orchestration.absent import stand_in
 from pipelines.orchestration.summaries import (
     FormSummary,
     NoticesSummary,
@@ -259,6 +260,7 @@ def _warehouse(settings: Settings, catalogue: Catalogue) -> Iterator[duckdb.Duck
     try:
         prepare(con, catalogue, settings.project_dir / "data" / "calendar" / "working_days.csv")
         prepare_events(con)
+        stand_in(con, settings.project_dir, catalogue)
         prepare_registry(con)
         require_same_key(con)
         yield con

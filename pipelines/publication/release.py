@@ -50,6 +50,7 @@ PUBLIC_TABLES: dict[str, str] = {
     "filed.r04": "submission_id, row_no",
     "registry.institutions": "org_code, valid_from",
     "registry.reporters": "org_code",
+    "registry.licences": "org_code, since NULLS FIRST",
 }
 _VERSION = re.compile(r"^v(\d+)$")
 #: Columns that would betray the order of arrival, which must not change a release.

@@ -405,7 +405,8 @@ def _touch(con: duckdb.DuckDBPyConnection, form: Form, dates: list[str], *, is_c
 def _list_members(con: duckdb.DuckDBPyConnection) -> None:
     """`member` (grain, group_key, reporter_code, comparable_only): whose filings a group's cells are made of.
 
-    By the institution master of either release. On the comparable basis a closed institution counts with its heir.
+    By the institution master of either release: a reporter is a member of every group it has ever been in, because a
+    window counts it in the group of its time. On the comparable basis a closed institution counts with its heir.
     """
     con.execute(
         f"""
@@ -413,7 +414,8 @@ def _list_members(con: duckdb.DuckDBPyConnection) -> None:
         WITH RECURSIVE reporter AS (
             SELECT org_code, insurer_type, peer_group, successor_code FROM {OLD}.registry.reporters
             UNION
-            SELECT org_code, insurer_type, peer_group, successor_code FROM {NEW}.registry.reporters),
+            SELECT org_code, insurer_type, peer_group, successor_code FROM {NEW}.registry.licences
+            {_licences_before(con)}),
         heir AS (
             SELECT org_code AS reporter_code, org_code AS heir_code FROM reporter
             UNION
@@ -426,6 +428,19 @@ def _list_members(con: duckdb.DuckDBPyConnection) -> None:
         SELECT DISTINCT unnest(['insurer', 'insurer_type', 'peer_group', 'bureau']) AS grain,
             unnest([org_code, insurer_type, peer_group, 'bureau']) AS group_key, reporter_code, comparable_only
         FROM placed"""
+    )
+
+
+def _licences_before(con: duckdb.DuckDBPyConnection) -> str:
+    """A further part of a union: the licences of the release before, where its program already kept them."""
+    kept = con.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = (?, 'registry', 'licences')",
+        [OLD],
+    ).fetchone()
+    return (
+        f"UNION SELECT org_code, insurer_type, peer_group, successor_code FROM {OLD}.registry.licences"
+        if kept
+        else ""
     )
 
 

@@ -26,6 +26,8 @@ GRAINS: Mapping[str, tuple[str, ...]] = {
     "peer_group": ("peer_group",),
     "bureau": (),
 }
+#: Columns of insurers that tell a change of peer group.
+_MOVES = ("regrouped_in", "earlier_group")
 TOTAL = (("total", "total"),)
 SMALL = 30
 KEYS = (
@@ -101,7 +103,8 @@ class Book:
     """Who is there, who has filed what, and which windows are asked for.
 
     Attributes:
-        insurers: reporter, org_code, insurer_class, insurer_type, peer_group.
+        insurers: reporter, org_code, insurer_class, insurer_type, peer_group; optionally regrouped_in and
+            earlier_group, see :meth:`placed`.
         coverage: form, month (position; of the last month for a quarter), reporter, in_force.
         windows: see :func:`windows`.
         basis: ``current``, or ``comparable`` after :meth:`comparable`.
@@ -169,8 +172,24 @@ class Book:
             judged = judged.join(both, on="window", how="left").select(
                 "window", "reporter", _C("complete") & _C("held").fill_null(value=False)
             )
-        scoped = judged.join(self.insurers, on="reporter")
+        scoped = self.placed(judged.join(self.insurers.drop(_MOVES, strict=False), on="reporter"))
         return scoped if classes is None else scoped.filter(_C("insurer_class").is_in(list(classes)))
+
+    def placed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Insurers' rows (window, reporter, peer_group, ...) with the peer group each was in at the window's end.
+
+        On the comparable basis everybody stands where it is now.
+        """
+        if self.basis != "current" or not set(_MOVES) <= set(self.insurers.columns):
+            return rows
+        moves = self.insurers.select("reporter", *_MOVES, now="peer_group").drop_nulls(_MOVES)
+        joined = rows.join(moves, on="reporter", how="left", maintain_order="left").join(
+            self.windows.select("window", end="last"), on="window", how="left", maintain_order="left"
+        )
+        group = pl.when(_C("end") < _C("regrouped_in")).then(_C("earlier_group")).otherwise(_C("now"))
+        return joined.with_columns(
+            pl.when(_C("now").is_null()).then(_C("peer_group")).otherwise(group).alias("peer_group")
+        ).select(rows.columns)
 
     def in_windows(self, events: pl.DataFrame) -> pl.DataFrame:
         """Events (reporter, month, ...) by window; those marked ``at_end`` count in its last month only."""
@@ -370,10 +389,17 @@ def growth(
     # A division has a row if it has a case now or had one in the base, as long as its group counts now.
     now = levels.select("window", *keys, "num")
     then = levels.select(_C("window").alias("base"), *keys, _C("num").alias("base_num"))
+    # An insurer is compared with itself, whichever peer group it was in then.
+    then = book.placed(then.join(pairs, on="base"))
+    base_groups = book.placed(
+        groups.rename({"window": "base", "complete": "base_complete", "partial": "base_partial"}).join(
+            pairs, on="base"
+        )
+    )
     rows = pl.concat(
         [
             now.join(pairs, on="window").select("window", "base", *keys),
-            then.join(pairs, on="base").select("window", "base", *keys),
+            then.select("window", "base", *keys),
         ]
     ).unique()
     undivided = _C("dimension") == TOTAL[0][0]
@@ -381,13 +407,8 @@ def growth(
         rows.join(groups, on=["window", *who], nulls_equal=True)
         .filter(undivided | _C("complete"))
         .join(now, on=["window", *keys], how="left", nulls_equal=True)
-        .join(
-            groups.rename({"window": "base", "complete": "base_complete", "partial": "base_partial"}),
-            on=["base", *who],
-            how="left",
-            nulls_equal=True,
-        )
-        .join(then, on=["base", *keys], how="left", nulls_equal=True)
+        .join(base_groups, on=["window", "base", *who], how="left", nulls_equal=True)
+        .join(then, on=["window", "base", *keys], how="left", nulls_equal=True)
     )
     # An absent division of a group that counted then is a zero, not an unknown.
     counted = _C("base_complete").fill_null(value=False)

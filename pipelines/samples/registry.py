@@ -119,6 +119,16 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
+class Regrouped:
+    """An insurer that grows out of its peer group: it stands in its own from a month on, in an earlier one before."""
+
+    insurer: int
+    month: int
+    day: date
+    earlier_group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """All institutions of one bureau.
 
@@ -128,6 +138,7 @@ class Registry:
         opening_month: index of the month in which an insurer opens, or None.
         merger_month: index of the first month whose facts the successor files, or None.
         renamed_branch: position of the county branch that changes its name, and the day.
+        regrouped: who moves into another peer group, if anybody does.
     """
 
     insurers: tuple[Insurer, ...]
@@ -135,6 +146,7 @@ class Registry:
     opening_month: int | None
     merger_month: int | None
     renamed_branch: tuple[int, date]
+    regrouped: Regrouped | None = None
 
     @property
     def branch_insurer(self) -> Ints:
@@ -169,7 +181,10 @@ class Registry:
         return self.insurers[-1] if self.opening_month is not None else None
 
     def frame(self) -> pl.DataFrame:
-        """Per insurer: reporter (index), org_code, insurer_class, insurer_type, peer_group, successor."""
+        """Per insurer: reporter (index), org_code, insurer_class, insurer_type, peer_group, successor; of one that
+        changes its peer group, regrouped_in (index of the month from which peer_group holds) and earlier_group.
+        """
+        moved = self.regrouped
         return pl.DataFrame(
             {
                 "reporter": pl.Series([one.index for one in self.insurers], dtype=pl.Int64),
@@ -178,6 +193,17 @@ class Registry:
                 "insurer_type": [INSURER_TYPES[one.insurer_class] for one in self.insurers],
                 "peer_group": [one.peer_group for one in self.insurers],
                 "successor": pl.Series([one.successor for one in self.insurers], dtype=pl.Int64),
+                "regrouped_in": pl.Series(
+                    [moved.month if moved and one.index == moved.insurer else None for one in self.insurers],
+                    dtype=pl.Int64,
+                ),
+                "earlier_group": pl.Series(
+                    [
+                        moved.earlier_group if moved and one.index == moved.insurer else None
+                        for one in self.insurers
+                    ],
+                    dtype=pl.String,
+                ),
             }
         )
 
@@ -219,7 +245,22 @@ def build(
         opening_month=opening,
         merger_month=merger,
         renamed_branch=(renamed, rename_day),
+        regrouped=_regrouped(drafts, months, opening),
     )
+
+
+def _regrouped(drafts: list[Insurer], months: tuple[Period, ...], opening: int | None) -> Regrouped | None:
+    """The first middle-sized insurer without another story was a small one until the newcomer's month.
+
+    The change comes with the institution master that the newcomer calls for.
+    """
+    busy = {one.index for one in drafts if one.successor is not None}
+    busy |= {one.successor for one in drafts if one.successor is not None}
+    for one in drafts[1:-1]:
+        if opening is not None and one.peer_group.endswith("-medium") and one.index not in busy:
+            earlier = one.peer_group.replace("-medium", "-small")
+            return Regrouped(one.index, opening, months[opening].start, earlier)
+    return None
 
 
 def _story_month(months: int, preferred: int, share: float, least: int) -> int | None:
@@ -433,6 +474,14 @@ def master(registry: Registry, known_on: date) -> pl.DataFrame:
             "valid_from": insurer.opened_on,
             "valid_to": None,
         }
+        moved = (
+            registry.regrouped if registry.regrouped and registry.regrouped.insurer == insurer.index else None
+        )
+        if moved and moved.day > known_on:
+            row["peer_group"] = moved.earlier_group
+        elif moved and is_city:
+            rows.append({**row, "peer_group": moved.earlier_group, "valid_to": moved.day})
+            row["valid_from"] = moved.day
         if position == renamed and rename_day <= known_on:
             rows.append({**row, "valid_to": rename_day})
             rows.append(

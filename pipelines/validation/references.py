@@ -14,7 +14,7 @@ from datetime import date
 
 import duckdb
 
-from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
+from pipelines.contracts.model import PREVIOUS, RELEASE, Catalogue, Form, Rule
 from pipelines.validation.screening import evidence_sql, shown_sql
 from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
 _KNOWN = re.compile(r"\{([A-Z0-9]+)\.known\}")
 _TABLES = {
     "rollup": "rollup",
+    "releases": "released_month",
     "working_days": "reference.working_days",
     "reporters": "registry.reporters",
     "forms": "reference.forms",
@@ -62,7 +63,8 @@ def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Create the relations that query rules read: `rollup`, and who stands opposite whom (`counterpart`).
+    """Create the relations that query rules read: `rollup`, `released_month` (release_no, as_of, period: the months
+    that each release states), and who stands opposite whom (`counterpart`).
 
     `counterpart` (for_submission_no, need, submission_no) holds one filing per submission and need: a form code, or
     `previous` for the same form's filing of the period before. Who has withdrawn has not filed, and a withdrawal is
@@ -85,6 +87,9 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             WHERE p.org_code <> c.org_code AND coalesce(p.valid_to, DATE '9999-12-31') > c.valid_from
                 AND coalesce(c.valid_to, DATE '9999-12-31') > p.valid_from)
         SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
+        CREATE OR REPLACE TEMP TABLE released_month AS
+        SELECT DISTINCT release_no, r.as_of, v.period
+        FROM published.releases AS r JOIN published.kpi_values AS v USING (release_no) WHERE v.period_type = 'month';
         -- the same reporter's filing of the same period (a month's quarter for quarterly forms), supervisor forms
         -- opposite everybody, official figures opposite those of their publisher, and its own form's filing of the
         -- period before: the version that was known when this one was signed, else the first that came after
@@ -122,7 +127,8 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
         con.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW all_{form.table} AS
-            SELECT {columns}, r.submission_no, r.row_no, {identity}, s.period_start, s.period_end, s.sequence_no
+            SELECT {columns}, r.submission_no, r.row_no, {identity}, s.period_start, s.period_end, s.sequence_no,
+                s.signed_at
             FROM store.{form.table} AS r JOIN readable AS s USING (submission_no)
             WHERE {undeleted("r")};
             CREATE OR REPLACE TEMP VIEW self_{form.table} AS
@@ -312,6 +318,16 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
                     ],
                 )
             for needed in rule.needs:
+                if needed == RELEASE:
+                    con.execute(
+                        f"""
+                        INSERT INTO unrun
+                        SELECT s.submission_no, ?, 'nothing had been published before it was signed',
+                            '签发之前尚无发布'
+                        FROM submissions_{form.table} AS s WHERE NOT {_released_before("s.signed_at")}""",
+                        [rule.code],
+                    )
+                    continue
                 absent = (
                     f"concat('{form.code} of the period that ended on ', s.period_start - 1, ' has not been filed')"
                     if needed == PREVIOUS
@@ -359,6 +375,11 @@ def expand(query: str, form: Form, only: str | None = None) -> str:
     return _PLACEHOLDER.sub(relation, query)
 
 
+def _released_before(moment: str) -> str:
+    """SQL: a release was made of what was known before a moment."""
+    return f"EXISTS (SELECT 1 FROM published.releases AS p WHERE p.as_of < {moment})"
+
+
 def _any_checked(con: duckdb.DuckDBPyConnection, form: Form) -> bool:
     return bool(con.execute(f"SELECT 1 FROM submissions_{form.table} LIMIT 1").fetchone())
 
@@ -368,6 +389,7 @@ def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, only
     absent = " AND ".join(
         f"EXISTS (SELECT 1 FROM counterpart AS c WHERE c.for_submission_no = q.submission_no AND c.need = '{needed}')"
         for needed in rule.needs
+        if needed != RELEASE  # such a query joins {releases} itself
     )
     blamed = f"coalesce(q.column_name, '{rule.blamed_column}')" if rule.blamed_column else "NULL"
     personal = ", ".join(f"'{name}'" for name in rule.fields if form.column(name).personal)

@@ -175,6 +175,7 @@ def test_rules_are_those_of_the_domain_table() -> None:
         "F01-X06",
         "F01-P01",
         "F01-P02",
+        "F01-P03",
         "F02-X01",
         "F02-X02",
         "F02-X03",

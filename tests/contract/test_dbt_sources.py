@@ -42,5 +42,5 @@ def test_a_source_lists_the_columns_of_its_contract_with_their_types(table: str)
 
 
 def test_every_form_that_models_read_is_a_source() -> None:
-    forms = set(load_catalogue().forms) - {"R03"}  # the institution master is read through `registry`
+    forms = set(load_catalogue().forms)
     assert {table.upper() for table in source_tables()} >= forms

@@ -45,6 +45,7 @@ class Bureau:
             "CREATE TABLE rollup_pairs (org_code VARCHAR, ancestor_code VARCHAR, valid_from DATE, valid_to DATE)"
         )
         self.con.executemany("INSERT INTO rollup_pairs VALUES (?, ?, ?, ?)", ROLLUP)
+        self.con.execute("CREATE TABLE releases (release_no INTEGER, as_of TIMESTAMP, period VARCHAR)")
         self.con.execute("CREATE TABLE reporters (org_code VARCHAR)")
         self.con.executemany("INSERT INTO reporters VALUES (?)", [[A], [B]])
         self.con.execute("CREATE TABLE forms (form VARCHAR, side VARCHAR, frequency VARCHAR)")
@@ -92,7 +93,7 @@ class Bureau:
         numbers = ", ".join(map(str, under_check))
         whole = (
             "(SELECT r.*, s.filing_reporter, s.filing_period, s.period_start AS filing_period_start, s.period_start, "
-            "s.period_end, s.sequence_no FROM rows_{0} r JOIN subs s USING (submission_no))"
+            "s.period_end, s.sequence_no, s.signed_at FROM rows_{0} r JOIN subs s USING (submission_no))"
         )
 
         def relation(match: re.Match[str]) -> str:
@@ -101,7 +102,7 @@ class Bureau:
                 return f"(FROM subs WHERE submission_no IN ({numbers}))"
             if name == "rollup":
                 return "rollup_pairs"
-            if name in ("reporters", "forms", "rules"):
+            if name in ("reporters", "forms", "rules", "releases"):
                 return name
             form = code if name == "self" else name
             if part == "counterpart":
@@ -859,6 +860,32 @@ def test_closed_complaints_do_not_reopen(bureau: Bureau) -> None:
         (1, 8, "处理中", "2024-02: 撤回"),
         (1, 9, "处理中", "2024-01: 已办结"),
     ]
+
+
+def test_a_validity_that_was_published_changes_with_a_warning_only(bureau: Bureau) -> None:
+    """F01-P03: what the latest release before the signature stated is compared; 待定 was no view."""
+
+    def states(**validities: str) -> list[dict[str, Any]]:
+        return [
+            {"complaint_id": name, "validity": view, "received_at": "2024-01-15 09:00:00"}
+            for name, view in validities.items()
+        ]
+
+    bureau.file(1, "F01", "2024-01", *states(a="有效", b="有效", c="待定", d="重复", e="无效", f="有效"))
+    changed = states(a="不纳入", b="有效", c="不纳入", d="无效", e="无效", f="无效", new="无效")
+    bureau.file(2, "F01", "2024-02", *changed)
+    assert bureau.findings("F01-P03", 2) == []
+    # January has been stated when 2 is signed (10 March); a release of the same moment or later is none before it
+    bureau.con.execute("INSERT INTO releases VALUES (1, '2024-02-20 10:00:00', '2024-01')")
+    bureau.con.execute("INSERT INTO releases VALUES (2, '2024-03-10 10:00:00', '2024-01')")
+    wanted = [(2, 2, "不纳入", "v1: 有效"), (2, 5, "无效", "v1: 重复"), (2, 7, "无效", "v1: 有效")]
+    assert bureau.findings("F01-P03", 2) == wanted
+    # told once: the next release states the new view
+    bureau.file(3, "F01", "2024-03", *changed)
+    assert bureau.findings("F01-P03", 3) == []
+    # a month that no release has stated is open to change
+    bureau.con.execute("UPDATE releases SET period = '2023-12'")
+    assert bureau.findings("F01-P03", 2) == []
 
 
 @pytest.mark.parametrize(

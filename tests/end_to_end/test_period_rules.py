@@ -281,3 +281,29 @@ def test_a_correction_is_compared_as_the_whole_file_it_stands_for(desk: Desk) ->
     desk.run()
     assert told(desk, right, "F05-P01") == []
     assert told(desk, wrong, "F05-P01") == [(None, "problem_id")]
+
+
+def test_a_validity_changed_after_its_month_was_published(desk: Desk) -> None:
+    """F01-P03 (W): not run before anything is published; afterwards the change is told, and accepted."""
+    first = file(desk, "F01", "2024-02", [line("F01", n, "2024-02", **CLOSED) for n in range(2)])
+    desk.run()
+    assert verdict(desk, first, "F01-P03") == ("not_run", "nothing had been published before it was signed")
+    desk.ask("INSERT INTO published.releases VALUES (1, '2024-03-20 10:00:00') RETURNING release_no")
+    desk.ask(
+        "INSERT INTO published.kpi_values (release_no, period_type, period) VALUES (1, 'month', '2024-02') "
+        "RETURNING release_no"
+    )
+    kept, changed = (line("F01", n, "2024-02", **CLOSED) for n in range(2))
+    again = file(
+        desk,
+        "F01",
+        "2024-02",
+        [kept, changed | {"validity": "无效"}],
+        sequence=2,
+        signed_at="2024-03-21T10:00:00",
+    )
+    desk.run()
+    assert told(desk, again, "F01-P03") == [(3, "validity")]
+    [found] = desk.ask("SELECT value, expected FROM filing.findings WHERE rule_code = 'F01-P03'")
+    assert tuple(found.values()) == ("无效", "v1: 有效")
+    assert desk.state(again) == "accepted"

@@ -5,6 +5,8 @@ with call_backs as (
     select
         call_back.reporter_code,
         call_back.callback_id,
+        call_back.submission_id,
+        call_back.row_no,
         call_back.sales_channel,
         call_back.product_type,
         {{ month_of('call_back.cooling_off_end') }} as cohort_month,
@@ -25,6 +27,8 @@ with call_backs as (
 select
     reporter_code,
     callback_id,
+    submission_id,
+    row_no,
     sales_channel,
     product_type,
     cohort_month,

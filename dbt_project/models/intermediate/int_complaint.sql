@@ -24,6 +24,8 @@ select
     complaint.reason_l1,
     complaint.validity,
     complaint.reg_ref_no,
+    complaint.submission_id,
+    complaint.row_no,
     {{ month_of('complaint.received_at') }} as received_month,
     {{ month_of('complaint.due_date') }} as due_month,
     {{ month_of('complaint.decision_date') }} as decision_month,

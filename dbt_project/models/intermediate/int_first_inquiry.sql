@@ -12,6 +12,8 @@ with limits as (
 select
     inquiry.reporter_code,
     inquiry.inquiry_id,
+    inquiry.submission_id,
+    inquiry.row_no,
     {{ month_of('inquiry.inquiry_at') }} as inquiry_month,
     limits.next_working_day as contact_limit,
     inquiry.responder_is_sales,

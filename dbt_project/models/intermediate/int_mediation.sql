@@ -4,6 +4,8 @@ select
     mediation.reporter_code,
     mediation.mediation_org,
     mediation.mediation_id,
+    mediation.submission_id,
+    mediation.row_no,
     {{ month_of('mediation.apply_date') }} as apply_month,
     {{ month_of('mediation.org_notified_date') }} as notified_month,
     {{ month_of('mediation.end_date') }} as end_month,

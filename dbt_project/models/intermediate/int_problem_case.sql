@@ -3,6 +3,8 @@ select
     problem.reporter_code,
     problem.problem_id,
     problem.problem_type,
+    problem.submission_id,
+    problem.row_no,
     problem.sales_channel,
     {{ month_of('problem.found_date') }} as found_month,
     {{ month_of('problem.due_date') }} as due_month,

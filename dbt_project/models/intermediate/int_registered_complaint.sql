@@ -14,7 +14,7 @@ with recursive climb as (
         institution.parent_code as ancestor_code,
         climb.steps + 1 as steps
     from climb
-    inner join {{ source('registry', 'institutions') }} as institution
+    inner join {{ ref('stg_r03') }} as institution
         on climb.ancestor_code = institution.org_code
     where
         climb.steps < 10
@@ -61,7 +61,9 @@ register as (
         {{ month_of('forwarded.received_on') }} as received_month,
         coalesce(forwarded.forwarded_on <= limits.forward_limit, false) as is_forwarded_in_time,
         {{ month_of('forwarded.forwarded_on') }} as forwarded_month,
-        forwarded.reg_validity
+        forwarded.reg_validity,
+        forwarded.submission_id,
+        forwarded.row_no
     from {{ ref('stg_r01') }} as forwarded
     left join owners
         on forwarded.org_code = owners.org_code
@@ -75,10 +77,15 @@ ledger as (
     select
         reporter_code,
         reg_ref_no,
-        min(reg_forward_month) as reg_forward_month
+        reg_forward_month,
+        submission_id,
+        row_no
     from {{ ref('int_complaint') }}
     where reg_ref_no is not null
-    group by all
+    qualify row_number() over (
+        partition by reporter_code, reg_ref_no
+        order by reg_forward_month nulls last, submission_id nulls last, row_no nulls last
+    ) = 1
 )
 
 select
@@ -92,7 +99,10 @@ select
     ledger.reg_ref_no is not null as is_in_ledger,
     coalesce(register.reg_validity = '有效', false) as is_valid,
     register.received_month,
-    coalesce(register.is_forwarded_in_time, false) as is_forwarded_in_time
+    coalesce(register.is_forwarded_in_time, false) as is_forwarded_in_time,
+    -- Where the number was filed: in the register, else in the ledger.
+    coalesce(register.submission_id, ledger.submission_id) as submission_id,
+    case when register.reg_ref_no is not null then register.row_no else ledger.row_no end as row_no
 from register
 full outer join ledger
     on

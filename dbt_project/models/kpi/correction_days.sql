@@ -8,7 +8,9 @@ with versions as (
         submissions.reporter_code,
         submissions.sequence_no,
         submissions.signed_at,
-        submissions.first_pass and submissions.sys_from is not null as is_sound,
+        submissions.first_pass
+        and submissions.sys_from is not null
+        and {{ known('submissions.sys_from') }} as is_sound,
         min(case when not submissions.first_pass then submissions.sequence_no end) over obligation
             as first_wrong_no
     from {{ source('filing', 'submissions') }} as submissions

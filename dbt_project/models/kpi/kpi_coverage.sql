@@ -16,8 +16,8 @@ institutions as (
         int_window.period_type,
         int_window.period,
         coverage.org_code,
-        reporter.insurer_type,
-        reporter.peer_group,
+        institution.insurer_type,
+        institution.peer_group,
         coverage.n_owed,
         coverage.n_in_force,
         coverage.n_in_force = coverage.n_owed as is_complete
@@ -30,8 +30,11 @@ institutions as (
             coverage.form = calendars.form
             and int_window.first_month >= calendars.first_month
             and int_window.last_month <= calendars.last_month
-    left join {{ ref('int_reporter') }} as reporter
-        on coverage.org_code = reporter.reporter_code
+    left join {{ ref('int_group') }} as institution
+        on
+            coverage.basis = institution.basis
+            and coverage.window_id = institution.window_id
+            and coverage.org_code = institution.reporter_code
     where coverage.basis = 'current'
 )
 

@@ -18,17 +18,23 @@ keyed as (
         chained.*,
         case when chained.grain = 'insurer' then chained.group_key end as org_code,
         case chained.grain
-            when 'insurer' then reporter.peer_group
+            when 'insurer' then institution.peer_group
             when 'peer_group' then chained.group_key
         end as peer_group,
         case chained.grain
-            when 'insurer' then reporter.insurer_type
+            when 'insurer' then institution.insurer_type
             when 'insurer_type' then chained.group_key
         end as insurer_type,
         chained.grain = 'insurer' and chained.value is not null and not chained.has_small_base as is_ranked
     from chained
-    left join {{ ref('int_reporter') }} as reporter
-        on chained.group_key = reporter.reporter_code
+    left join {{ ref('int_group') }} as institution
+        on
+            chained.group_key = institution.reporter_code
+            and chained.window_id = institution.window_id
+            and institution.basis = case
+                when chained.basis = 'comparable' then 'comparable'
+                else 'current'
+            end
 )
 
 select

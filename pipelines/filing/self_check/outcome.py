@@ -16,7 +16,7 @@ import duckdb
 
 from pipelines.contracts.errors import CalendarRangeError
 from pipelines.contracts.identities import hide_identities
-from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
+from pipelines.contracts.model import PREVIOUS, RELEASE, Catalogue, Form, Rule
 from pipelines.contracts.periods import Period, filing_deadline
 from pipelines.contracts.working_days import load_working_days
 from pipelines.filing.receipts.content import Dossier, Verdict
@@ -284,12 +284,15 @@ def _why(rule: Rule, there: set[str]) -> tuple[str, str]:
     absent = [need for need in rule.needs if need not in there]
     if not absent:
         return CAUSES["refused"]
-    forms = [need for need in absent if need != PREVIOUS]
+    forms = [need for need in absent if need not in (PREVIOUS, RELEASE)]
     zh = [f"同期的 {'、'.join(forms)}"] if forms else []
     en = [f"{', '.join(forms)} of the same period"] if forms else []
     if PREVIOUS in absent:
         zh.append("本表上一期的报送")
         en.append("this form's filing of the period before")
+    if RELEASE in absent:
+        zh.append("监管机构的历次发布")
+        en.append("the regulator's releases")
     return f"{'、'.join(zh)}不在所给文件中", f"{' and '.join(en)} not among the files"
 
 

@@ -50,7 +50,7 @@ def test_common_rules_come_first_and_fit_the_side() -> None:
     insurer = [rule.code for rule in CATALOGUE.rules_for(CATALOGUE.forms["F01"])]
     assert insurer[0] == "GEN-I01"
     assert "GEN-U02" in insurer
-    assert insurer[-1] == "F01-P02"
+    assert insurer[-1] == "F01-P03"
     supervisor = [rule.code for rule in CATALOGUE.rules_for(CATALOGUE.forms["R03"], Period.parse("2024-03"))]
     assert "GEN-U02" not in supervisor
     assert supervisor[-1] == "R03-P01"

@@ -433,6 +433,18 @@ def register() -> list[Row]:
     ]
 
 
+def master() -> list[Row]:
+    """The institution master as filed on 2 January 2023; C has one branch."""
+    names = ["org_code", "insurer_class", "type", "peer_group", "opened_on", "closed_on", "successor_code"]
+    rows: list[Row] = [dict(zip(names, reporter, strict=True)) for reporter in REPORTERS]
+    rows.append({**rows[2], "org_code": BRANCH_OF_C, "parent_code": PROPERTY_C})
+    for row in rows:
+        del row["type"]
+        row |= {"reporter_code": SUPERVISOR, "valid_from": row["opened_on"], "filing_period": "2023-01"}
+        row |= {"sys_from": datetime(2023, 1, 2)}
+    return rows
+
+
 def obligations() -> list[Row]:
     def owed(form: str, period: str, reporter: str) -> Row:
         key = (form, period, reporter)
@@ -554,18 +566,9 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         [str(ROOT / "data" / "calendar" / "working_days.csv")],
     )
     fill(con, "reference.code_lists", code_lists())
-    names = [
-        "org_code",
-        "insurer_class",
-        "insurer_type",
-        "peer_group",
-        "opened_on",
-        "closed_on",
-        "successor_code",
-    ]
-    fill(con, "registry.reporters", [dict(zip(names, reporter, strict=True)) for reporter in REPORTERS])
-    parents: list[Row] = [{"org_code": r[0], "parent_code": None} for r in REPORTERS]
-    fill(con, "registry.institutions", [*parents, {"org_code": BRANCH_OF_C, "parent_code": PROPERTY_C}])
+    types = {row[1]: row[2] for row in REPORTERS}
+    pairs = [{"insurer_class": letter, "insurer_type": word} for letter, word in types.items()]
+    fill(con, "registry.insurer_types", pairs)
     owed = obligations()
     fill(con, "filing.obligations", owed)
     fill(con, "filing.submissions", submissions(owed))
@@ -583,6 +586,7 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "F12": departures(),
         "F13": screenings(),
         "R01": register(),
+        "R03": master(),
     }
     for form, rows in filed.items():
         fill_form(con, form, rows)

@@ -141,7 +141,7 @@ def test_growth_on_the_published_base_and_its_restatement(changed: Dbt) -> None:
             " AS value)"
             " FROM kpi.kpi_values WHERE basis = 'current' AND period_type = 'month' AND period = '2023-01'"
         )
-    result = changed.invoke("run", "--select", "kpi_growth", "kpi_values")
+    result = changed.invoke("run", "--select", "kpi_base_vintage", "kpi_growth", "kpi_values")
     assert result.success, result.exception
     sql = (
         "SELECT basis, numerator, base_value, value, status FROM kpi.kpi_values WHERE kpi_id = 'CMP-03'"

@@ -25,7 +25,7 @@ grouped as (
         series.series_no,
         days_taken.window_id,
         grains.grain,
-        {{ group_key('grains.grain', 'reporter') }} as group_key,
+        {{ group_key('grains.grain', 'institution') }} as group_key,
         days_taken.decision_days,
         sum(days_taken.n_cases) as n_cases
     from days_taken
@@ -38,8 +38,11 @@ grouped as (
             and days_taken.reporter_code = scope.group_key
             and scope.grain = 'insurer'
             and scope.basis = 'current'
-    inner join {{ ref('int_reporter') }} as reporter
-        on days_taken.reporter_code = reporter.reporter_code
+    inner join {{ ref('int_group') }} as institution
+        on
+            days_taken.reporter_code = institution.reporter_code
+            and days_taken.window_id = institution.window_id
+            and institution.basis = 'current'
     inner join {{ grain_rows() }} as grains
         on
             {{ lists('series.grains', 'grains.grain') }}

@@ -1,6 +1,6 @@
 -- 同比与环比: growth of a KPI's value over an earlier window, on three bases (E4). current: both windows as known
 -- now. comparable: both re-mapped to the institutions in force now. published: this window as known now over
--- the base that the latest earlier release printed; no release, no row.
+-- the base as printed by the release that kpi_base_vintage names; no release, no row.
 with compared_series as (
     select
         growth.series_no,
@@ -57,11 +57,12 @@ comparisons as (
         on {{ lists('compared_series.grains', 'grains.grain') }}
 ),
 
--- What the latest release that held a window printed for it.
+-- What the release that is the base of a window printed for it.
 published as (
     select
         series.series_no,
-        int_window.window_id,
+        vintage.base_window_id as window_id,
+        vintage.window_id as for_window_id,
         released.grain,
         coalesce(released.org_code, released.insurer_type, released.peer_group, 'bureau') as group_key,
         released.dimension_value,
@@ -70,10 +71,11 @@ published as (
         released.value is null as is_missing,
         position('PARTIAL' in released.status) > 0 as is_partial
     from {{ source('published', 'kpi_values') }} as released
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ ref('kpi_base_vintage') }} as vintage
         on
-            released.period_type = int_window.period_type
-            and released.period = int_window.period
+            released.release_no = vintage.release_no
+            and released.period_type = vintage.period_type
+            and released.period = vintage.base_period
     inner join {{ ref('kpi_series') }} as series
         on
             released.kpi_id = series.kpi_id
@@ -81,7 +83,6 @@ published as (
             and released.dimension_value = coalesce(series.dimension_value, released.dimension_value)
             and series.is_base_of_growth
     where released.basis = 'current'
-    qualify released.release_no = max(released.release_no) over (partition by int_window.window_id)
 ),
 
 needed as (
@@ -130,11 +131,13 @@ present as (
         and exists (select 1 from published)
 ),
 
+-- for_window_id: the window that a published base is for; 0 where a base serves every window.
 past as (
     select
         basis,
         series_no,
         window_id,
+        0 as for_window_id,
         grain,
         group_key,
         dimension_value,
@@ -148,6 +151,7 @@ past as (
         'published' as basis,
         series_no,
         window_id,
+        for_window_id,
         grain,
         group_key,
         dimension_value,
@@ -187,6 +191,14 @@ frame as (
             comparisons.operand_no = past.series_no
             and comparisons.base_window_id = past.window_id
             and comparisons.grain = past.grain
+            and past.for_window_id in (0, comparisons.window_id)
+),
+
+framed as (
+    select
+        *,
+        case when basis = 'published' then window_id else 0 end as for_window_id
+    from frame
 ),
 
 compared as (
@@ -214,7 +226,7 @@ compared as (
             when frame.basis = 'current' and not published_total.is_missing
                 then coalesce(published.value, case when comparisons.dimension <> 'total' then 0 end)
         end as published_amount
-    from frame
+    from framed as frame
     inner join comparisons
         on
             frame.series_no = comparisons.series_no
@@ -239,6 +251,7 @@ compared as (
         on
             comparisons.total_no = past_total.series_no
             and comparisons.base_window_id = past_total.window_id
+            and frame.for_window_id = past_total.for_window_id
             and frame.basis = past_total.basis
             and frame.grain = past_total.grain
             and frame.group_key = past_total.group_key
@@ -246,6 +259,7 @@ compared as (
         on
             comparisons.operand_no = past.series_no
             and comparisons.base_window_id = past.window_id
+            and frame.for_window_id = past.for_window_id
             and frame.basis = past.basis
             and frame.grain = past.grain
             and frame.group_key = past.group_key
@@ -255,12 +269,14 @@ compared as (
         on
             comparisons.total_no = published_total.series_no
             and comparisons.base_window_id = published_total.window_id
+            and frame.window_id = published_total.for_window_id
             and frame.grain = published_total.grain
             and frame.group_key = published_total.group_key
     left join published
         on
             comparisons.operand_no = published.series_no
             and comparisons.base_window_id = published.window_id
+            and frame.window_id = published.for_window_id
             and frame.grain = published.grain
             and frame.group_key = published.group_key
             and frame.dimension_value = published.dimension_value

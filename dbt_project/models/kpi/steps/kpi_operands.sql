@@ -44,7 +44,7 @@ placed as (
         cells.basis,
         cells.window_id,
         wanted.grain,
-        {{ group_key('wanted.grain', 'reporter') }} as group_key,
+        {{ group_key('wanted.grain', 'institution') }} as group_key,
         cells.dimension_value,
         sum(cells.numerator) as numerator,
         sum(cells.denominator) as denominator,
@@ -61,8 +61,11 @@ placed as (
             and cells.window_id = scope.window_id
             and cells.org_code = scope.group_key
             and scope.grain = 'insurer'
-    inner join {{ ref('int_reporter') }} as reporter
-        on cells.org_code = reporter.reporter_code
+    inner join {{ ref('int_group') }} as institution
+        on
+            cells.basis = institution.basis
+            and cells.window_id = institution.window_id
+            and cells.org_code = institution.reporter_code
     where wanted.grain = 'insurer' or scope.n_complete = 1
     group by all
 )

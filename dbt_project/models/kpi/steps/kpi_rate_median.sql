@@ -62,10 +62,12 @@ observed as (
             and framed.window_id = rate.window_id
             and rate.basis = 'current'
             and rate.grain = 'insurer'
-    inner join {{ ref('int_reporter') }} as reporter
+    inner join {{ ref('int_group') }} as institution
         on
-            rate.group_key = reporter.reporter_code
-            and (framed.grain = 'bureau' or framed.group_key = reporter.insurer_type)
+            rate.group_key = institution.reporter_code
+            and rate.window_id = institution.window_id
+            and institution.basis = 'current'
+            and (framed.grain = 'bureau' or framed.group_key = institution.insurer_type)
     where rate.value is not null
 ),
 

@@ -72,7 +72,9 @@ published as (
             released.kpi_id = named.kpi_id
             and released.dimension = named.dimension
             and released.dimension_value = named.dimension_value
-    where released.basis = 'current'
+    where
+        released.basis = 'current'
+        and {{ release_known('released.release_no') }}
     qualify released.release_no = max(released.release_no) over (
         partition by released.period_type, released.period
     )

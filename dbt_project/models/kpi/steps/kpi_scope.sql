@@ -111,9 +111,9 @@ institutions as (
         needs.scope_no,
         owing.basis,
         owing.window_id,
-        reporter.reporter_code,
-        reporter.insurer_type,
-        reporter.peer_group,
+        institution.reporter_code,
+        institution.insurer_type,
+        institution.peer_group,
         calendars.first_month = int_window.first_month as starts_calendar,
         needs.coverage_rule = 'owed'
         or (owing.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
@@ -127,8 +127,11 @@ institutions as (
             owing.window_id = int_window.window_id
             and calendars.first_month <= int_window.first_month
             and calendars.last_month >= int_window.last_month
-    inner join {{ ref('int_reporter') }} as reporter
-        on owing.org_code = reporter.reporter_code
+    inner join {{ ref('int_group') }} as institution
+        on
+            owing.basis = institution.basis
+            and owing.window_id = institution.window_id
+            and owing.org_code = institution.reporter_code
     -- What the bureau itself owes (its register) is needed of every institution.
     left join filed as bureau
         on
@@ -137,7 +140,7 @@ institutions as (
             and owing.window_id = bureau.window_id
             and bureau.org_code = '{{ var("supervisor_code") }}'
     where
-        {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
+        {{ lists('needs.insurer_classes', 'institution.insurer_class') }}
         and (needs.coverage_rule = 'owed' or owing.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
 )
 

@@ -32,9 +32,9 @@ observed as (
     select
         series.series_no,
         own.window_id,
-        reporter.reporter_code,
-        reporter.insurer_type,
-        reporter.peer_group,
+        institution.reporter_code,
+        institution.insurer_type,
+        institution.peer_group,
         cast({{ ratio('own.numerator', 'own.denominator', 'series.scale') }} as decimal(18, 2)) as value
     from series
     inner join {{ ref('kpi_operands') }} as own
@@ -46,8 +46,11 @@ observed as (
             and own.group_key = scope.group_key
             and scope.grain = 'insurer'
             and scope.basis = 'current'
-    inner join {{ ref('int_reporter') }} as reporter
-        on own.group_key = reporter.reporter_code
+    inner join {{ ref('int_group') }} as institution
+        on
+            own.group_key = institution.reporter_code
+            and own.window_id = institution.window_id
+            and institution.basis = 'current'
     where
         own.grain = 'insurer'
         and own.basis = 'current'

@@ -1,0 +1,445 @@
+"""`xiaobao explain`: why one figure says what it says, down to the filed rows."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.cli.errors import OperatorError
+from pipelines.cli.moment import AS_OF_HELP, RELEASE_HELP, parse_moment
+from pipelines.cli.output import (
+    Column,
+    FormatOption,
+    OutputFormat,
+    Table,
+    emit,
+    emit_json,
+    shown,
+    stderr_console,
+    stdout_console,
+)
+from pipelines.cli.release import release_names
+from pipelines.settings import load_settings
+
+if TYPE_CHECKING:
+    import duckdb
+    from rich.console import Console
+
+    from pipelines.publication.cell_history import CellVersion
+    from pipelines.publication.explanation import CellKey, Explanation, Part
+    from pipelines.settings import Settings
+
+_BASES = ("current", "comparable", "published")
+_MOST_ROWS, _MOST_FILINGS = 40, 12
+_ROLES = {
+    "numerator": "分子 numerator",
+    "denominator": "分母 denominator",
+    "left_out": "未计入 left out",
+    "base_numerator": "基期分子 base numerator",
+    "base_denominator": "基期分母 base denominator",
+    "base_left_out": "基期未计入 base left out",
+}
+_FILINGS = [
+    Column("submission_id", "报送编号 submission", wrap=False),
+    Column("reporter_code", "机构 reporter", wrap=False),
+    Column("kind", "类型 kind", wrap=False),
+    Column("reason_code", "原因 reason"),
+    Column("signed_at", "签发 signed", wrap=False),
+    Column("state", "状态 state", wrap=False),
+    Column("n_rows", "行 rows", justify="right", wrap=False),
+    Column("amount", "计入 adds", justify="right", wrap=False),
+]
+_ROWS = [
+    Column("submission_id", "报送编号 submission", wrap=False),
+    Column("row_no", "行号 row", justify="right", wrap=False),
+    Column("key", "键 key"),
+    Column("month", "计入月 month", wrap=False),
+    Column("amount", "计入 adds", justify="right", wrap=False),
+]
+_HISTORY = [
+    Column("release_id", "发布 release", wrap=False),
+    Column("as_of", "数据截止 as of", wrap=False),
+    Column("value", "值 value", justify="right", wrap=False),
+    Column("numerator", "分子 numerator", justify="right", wrap=False),
+    Column("denominator", "分母/基期 denominator", justify="right", wrap=False),
+    Column("status", "状态 status"),
+    Column("change", "变化 change", wrap=False),
+    Column("why", "原因 because of"),
+]
+
+
+def explain(
+    kpi_id: Annotated[str, typer.Argument(metavar="KPI", help="指标 such as CMP-03.")],
+    period: Annotated[str, typer.Argument(help="期间 2024-06, 2024Q2, 2024H1, 2024.")],
+    part: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DIMENSION=VALUE]", help="分项 such as line_code=机动车辆; by default the total."
+        ),
+    ] = None,
+    org: Annotated[str | None, typer.Option(help="机构 reporter code.")] = None,
+    insurer_type: Annotated[str | None, typer.Option("--type", help="公司类型 property, life, ...")] = None,
+    peer_group: Annotated[str | None, typer.Option("--group", help="同业组 peer group.")] = None,
+    ytd: Annotated[bool, typer.Option("--ytd", help="本年累计 year to date, up to the month given.")] = False,
+    basis: Annotated[str, typer.Option(help="基础 current, comparable or published (growth).")] = "current",
+    release: Annotated[str | None, typer.Option("--release", "--as-published", help=RELEASE_HELP)] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help=AS_OF_HELP)] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="明细 also the filed rows.")] = False,
+    output: FormatOption = OutputFormat.TABLE,
+) -> None:
+    """解释: why a figure says what it says: definition, operands, base, filings, changes, filed rows."""
+    from pipelines.contracts.loader import load_catalogue
+    from pipelines.publication.cell_history import cell_history
+    from pipelines.publication.explanation import Explainer, NoSuchCellError
+
+    if output is OutputFormat.CSV:
+        raise typer.BadParameter("an explanation is no table: use table or json", param_hint="--format")
+    if basis not in _BASES:
+        raise typer.BadParameter(f"{basis!r} is none of {', '.join(_BASES)}", param_hint="--basis")
+    if as_of is not None and release is not None:
+        raise typer.BadParameter(
+            "a release is frozen: give --release or --as-of, not both", param_hint="--as-of"
+        )
+    settings = load_settings()
+    folders = [settings.releases_dir / name for name in reversed(release_names(settings))]
+    with ExitStack() as stack:
+        con, stand, remark, upto = _open(settings, release, as_of, folders, stack)
+        key = _key(con, kpi_id.upper(), period, part or [], org, insurer_type, peer_group, basis, is_ytd=ytd)
+        try:
+            explainer = Explainer(con, load_catalogue(), settings.project_dir / "dbt_project")
+            told = explainer.explain(key, rows=rows)
+        except NoSuchCellError as error:
+            raise OperatorError(str(error)) from error
+    history = cell_history(upto, key)
+    restated = _printed(upto, told) if as_of is None else None
+    if output is OutputFormat.JSON:
+        emit_json(_document(key, stand, told, history, restated, remark))
+        return
+    _show(stdout_console(), key, stand, told, history, restated, remark, rows=rows)
+
+
+# ---------------------------------------------------------------------- which cell, of which database
+
+
+def _open(
+    settings: Settings, release: str | None, as_of: str | None, folders: list[Path], stack: ExitStack
+) -> tuple[duckdb.DuckDBPyConnection, str, str | None, list[Path]]:
+    """The database to ask, what it stands for, a remark, and the releases up to it."""
+    from pipelines.orchestration.moments import as_known_at, as_released
+
+    with stderr_console().status("查询 asking ...") as status:
+        if as_of is not None:
+            moment = parse_moment(as_of)
+            found = as_known_at(settings, moment, status.update)
+            stand = f"当时已知 as known at {moment:%Y-%m-%d %H:%M:%S}"
+            upto = folders
+        else:
+            name = settings.current_release.resolve().name if release in (None, "current") else str(release)
+            chosen = [folder for folder in folders if folder.name == name]
+            if not chosen:
+                there = ", ".join(folder.name for folder in folders) or "none; publish one with `xiaobao run`"
+                raise OperatorError(f"there is no release {name!r}; there are: {there}")
+            found = as_released(settings, chosen[0], status.update)
+            stand = f"release {name}, 数据截止 as of {shown(found.moment)}"
+            upto = folders[: folders.index(chosen[0]) + 1]
+    con = found.open()
+    stack.callback(con.close)
+    return con, stand, found.remark, upto
+
+
+def _key(
+    con: duckdb.DuckDBPyConnection,
+    kpi_id: str,
+    period: str,
+    parts: list[str],
+    org: str | None,
+    insurer_type: str | None,
+    peer_group: str | None,
+    basis: str,
+    *,
+    is_ytd: bool,
+) -> CellKey:
+    """The one cell that was named; anything else is told with what there is."""
+    from pipelines.publication.explanation import GROUP_COLUMNS, CellKey
+
+    groups = {"insurer": org, "insurer_type": insurer_type, "peer_group": peer_group}
+    given = {grain: name for grain, name in groups.items() if name is not None}
+    if len(given) > 1:
+        raise typer.BadParameter("a cell has one group: give --org, --type or --group", param_hint="--org")
+    grain, group = next(iter(given.items()), ("bureau", None))
+    if len(parts) > 1 or any("=" not in text for text in parts):
+        raise typer.BadParameter(
+            f"{' '.join(parts)!r} is not one DIMENSION=VALUE", param_hint="DIMENSION=VALUE"
+        )
+    dimension, value = parts[0].split("=", 1) if parts else ("total", "total")
+    if not con.execute("SELECT 1 FROM kpi.kpi_catalogue WHERE kpi_id = ?", [kpi_id]).fetchone():
+        known = con.execute(
+            "SELECT string_agg(kpi_id, ', ' ORDER BY kpi_id) FROM kpi.kpi_catalogue"
+        ).fetchone()
+        raise OperatorError(f"there is no KPI {kpi_id}; there are: {known[0] if known else 'none'}")
+    column = GROUP_COLUMNS.get(grain)
+    found = con.execute(
+        f"""
+        SELECT period_type, basis, dimension, dimension_value FROM kpi.kpi_values
+        WHERE kpi_id = ? AND period = ? AND grain = ? AND (period_type = 'ytd') = ?
+            {f"AND {column} = ?" if column else ""} ORDER BY ALL""",
+        [kpi_id, period, grain, is_ytd, *([group] if column else [])],
+    ).fetchall()
+    if not found:
+        raise OperatorError(
+            f"{kpi_id} has no figure for {period} and {group or 'the bureau'}"
+            f"{' (year to date)' if is_ytd else ''}; `xiaobao kpi --kpi {kpi_id} --dimension all --format csv` lists "
+            "what there is; a period must be complete and lie inside the calendar of obligations"
+        )
+    if (basis,) not in {(row[1],) for row in found}:
+        bases = sorted({row[1] for row in found})
+        raise OperatorError(
+            f"{kpi_id} {period} has no basis {basis!r}, only {', '.join(bases)}: comparable and published are bases of "
+            "growth rates, and published needs a release that held the base"
+        )
+    of_basis = [row for row in found if row[1] == basis]
+    exact = [row for row in of_basis if row[2:] == (dimension, value)]
+    if not exact:
+        there = [f"{row[2]}={row[3]}" for row in of_basis]
+        raise OperatorError(
+            f"{kpi_id} {period} has no {dimension}={value}; there are: {', '.join(there[:30])}"
+            + (f" and {len(there) - 30} more" if len(there) > 30 else "")  # noqa: PLR2004
+        )
+    return CellKey(kpi_id, exact[0][0], period, grain, group, dimension, value, basis)
+
+
+def _printed(releases: list[Path], told: Explanation) -> str | None:
+    """A remark if the release printed other numbers than its filings give under today's definitions."""
+    from pipelines.publication.cell_history import printed_cell
+
+    cell = printed_cell(releases[-1], told.cell) if releases else None
+    if cell is None:
+        return None
+    names = ("numerator", "denominator", "value", "status")
+    differing = [name for name in names if cell[name] != told.cell.get(name)]
+    if not differing:
+        return None
+    was = ", ".join(f"{name} {shown(cell[name])}" for name in differing)
+    return (
+        f"{releases[-1].name} 当时发布 printed {was}: 此后口径或程序有变 definitions or program have changed "
+        "since; below is what its filings give today"
+    )
+
+
+# ---------------------------------------------------------------------- how it is told
+
+
+def _why(version: CellVersion) -> str:
+    named = []
+    for cause in version.causes:
+        if cause["submission_id"]:
+            words = [cause["submission_id"], cause["kind"], cause["reason_code"]]
+            named.append(" ".join(str(word) for word in words if word))
+        else:
+            named.append(
+                " ".join(str(word) for word in (cause["cause"], cause["form"], cause["period"]) if word)
+            )
+    more = len(named) - 4
+    return "; ".join(named[:4]) + (f" … +{more}" if more > 0 else "")
+
+
+def _flags(status: str) -> list[dict[str, str]]:
+    from pipelines.publication.statuses import FLAGS
+
+    return [
+        {"flag": flag, "zh": FLAGS.get(flag, ("", ""))[0], "en": FLAGS.get(flag, ("", ""))[1]}
+        for flag in status.split("|")
+    ]
+
+
+def _document(
+    key: CellKey,
+    stand: str,
+    told: Explanation,
+    history: list[CellVersion],
+    restated: str | None,
+    remark: str | None,
+) -> dict[str, object]:
+    """The explanation for programs; decimals as text, rows only where asked for."""
+    return {
+        "cell": {**asdict(key), **{name: _text(value) for name, value in told.cell.items()}},
+        "stand": stand,
+        "remarks": [text for text in (remark, restated) if text],
+        "definition": told.definition,
+        "status": _flags(str(told.cell["status"])),
+        "members": told.members,
+        "parts": [_plain(asdict(part)) for part in told.parts],
+        "base": _plain(told.base) if told.base else None,
+        "history": [_plain(asdict(version)) for version in history],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return _text(value)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return _number(value)
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, Decimal):
+        return shown(value)
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _show(
+    console: Console,
+    key: CellKey,
+    stand: str,
+    told: Explanation,
+    history: list[CellVersion],
+    restated: str | None,
+    remark: str | None,
+    *,
+    rows: bool,
+) -> None:
+    from rich.text import Text
+
+    definition, cell = told.definition, told.cell
+    scope = key.group or "全辖 bureau"
+    where = "" if key.dimension == "total" else f", {key.dimension}={key.dimension_value}"
+    console.print(Text(f"{key.kpi_id} {definition['name_zh']} {definition['name_en']}", style="bold"))
+    _line(console, "单元格 cell", f"{key.period} ({key.period_type}), {scope}{where}, basis {key.basis}")
+    _line(console, "来自 from", stand)
+    for text in (remark, restated):
+        if text:
+            _line(console, "注意 mind", text)
+    _line(console, "值 value", f"{shown(cell['value'])} {cell['unit'] or ''}")
+    for flag in _flags(str(cell["status"])):
+        _line(console, "状态 status", f"{flag['flag']} {flag['zh']} {flag['en']}")
+    console.print()
+    _line(console, "公式 formula", str(definition["formula_zh"]))
+    _line(console, "", str(definition["formula_en"]))
+    if definition["variant"]:
+        variant = definition["variant"]
+        _line(
+            console, "变体 variant", f"{variant['dimension_value']} {variant['name_zh']} {variant['name_en']}"
+        )
+        for name in ("formula_zh", "formula_en"):
+            if variant.get(name):
+                _line(console, "", str(variant[name]))
+    _line(console, "依据 source", str(definition["source_clause"] or "–"))
+    _policies(console, definition["edge_policies"])
+    _members(console, told)
+    if told.base:
+        base = told.base
+        vintage = f"{base['release']} 所发布 as printed in it" if base["release"] else "现行数 as known now"
+        if base["basis"] == "comparable":
+            vintage += ", 按承继机构 mapped to the institutions in force"
+        _line(
+            console,
+            "基期 base",
+            f"{base['kpi_id']} {base['period']}: {_number(base['value'])} "
+            f"({vintage}, 数据截止 as of {shown(base['as_of'])}, basis {base['basis']})",
+        )
+    for part in told.parts:
+        _show_part(console, part, rows=rows)
+    _show_history(history)
+
+
+def _line(console: Console, name: str, text: str) -> None:
+    """Name and text in two columns; Chinese takes two cells a character."""
+    from rich.cells import cell_len
+    from rich.padding import Padding
+    from rich.text import Text
+
+    width = 16
+    label = name + " " * max(1, width - cell_len(name))
+    lines = Text(text).wrap(console, max(20, console.width - width), overflow="fold")
+    for number, line in enumerate(lines):
+        console.print(Text(label if number == 0 else " " * width, style="cyan") + line)
+    if not lines:
+        console.print(Padding(label, 0))
+
+
+def _policies(console: Console, codes: list[str]) -> None:
+    from pipelines.publication.statuses import POLICIES
+
+    for number, code in enumerate(codes):
+        zh, en = POLICIES.get(code, ("", ""))
+        _line(console, "边界 policies" if number == 0 else "", f"{code} {zh} {en}")
+
+
+def _members(console: Console, told: Explanation) -> None:
+    complete = [one for one in told.members if one["is_complete"]]
+    missing = [one["org_code"] for one in told.members if not one["is_complete"]]
+    _line(console, "机构 members", f"{len(complete)} of {len(told.members)} 已报齐 complete")
+    if missing:
+        listed = ", ".join(missing[:8]) + (f" … +{len(missing) - 8}" if len(missing) > 8 else "")  # noqa: PLR2004
+        _line(console, "", f"缺报 missing: {listed}")
+    for one in told.members:
+        if one["reporters"] != [one["org_code"]]:
+            _line(console, "", f"{one['org_code']} 含承继 carries {', '.join(one['reporters'])}")
+
+
+def _show_part(console: Console, part: Part, *, rows: bool) -> None:
+    console.print()
+    agreed = {True: "= 所列数 the printed", False: f"≠ 所列数 the printed {_number(part.printed)}", None: ""}[
+        part.agrees
+    ]
+    _line(
+        console,
+        _ROLES.get(part.role, part.role),
+        f"{_number(part.amount)} {agreed} · {part.name_zh} {part.name_en} · {part.period} · "
+        f"{part.form or '报送 filings'}.{part.date_column or ''} · {part.n_rows:,} 行 rows of "
+        f"{part.n_filings:,} 份 filings",
+    )
+    if part.definition:
+        _line(console, "", part.definition)
+    for link in part.links:
+        _line(console, "", f"另看 also looks at {link['form']}: {link['reason']}")
+    listed = [_cells(asdict(one)) for one in part.filings[:_MOST_FILINGS]]
+    if listed:
+        more = part.n_filings - len(listed)
+        caption = f"另有 {more:,} 份 more: --format json" if more > 0 else None
+        emit(Table("", _FILINGS, listed, caption=caption), OutputFormat.TABLE)
+    if rows and part.rows:
+        more = len(part.rows) - _MOST_ROWS
+        caption = f"另有 {more:,} 行 more: --format json" if more > 0 else None
+        emit(
+            Table("", _ROWS, [_cells(asdict(one)) for one in part.rows[:_MOST_ROWS]], caption=caption),
+            OutputFormat.TABLE,
+        )
+
+
+def _cells(row: dict[str, Any]) -> dict[str, object]:
+    return {name: _number(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+
+
+def _show_history(history: list[CellVersion]) -> None:
+    if not history:
+        return
+    lines = []
+    for version in history:
+        cell = version.cell or {}
+        lines.append(
+            {
+                "release_id": version.release_id,
+                "as_of": version.as_of,
+                "value": cell.get("value"),
+                "numerator": _number(cell.get("numerator")),
+                "denominator": _number(cell.get("denominator")),
+                "status": cell.get("status"),
+                "change": version.change,
+                "why": _why(version),
+            }
+        )
+    emit(Table("历次发布 From release to release", _HISTORY, lines), OutputFormat.TABLE)

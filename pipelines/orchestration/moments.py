@@ -1,0 +1,224 @@
+"""Databases of a moment: the whole bureau as known then, or as a release knew it, models and all.
+
+Put here: where these databases lie, when an existing one still answers, and the building of a new one. Do not put here:
+what is known at a moment (`filing.moments`), what the models mean. Such a database is a copy of its own under
+`moments/`: neither the build database nor a release is written, and all of them may be deleted at any time.
+
+This module imports no dagster until a database has to be built, so that a second question is quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.filing.moments import Known, attached, copy_known, open_moment
+from pipelines.orchestration.idle import definition_state
+from pipelines.settings import Settings
+from pipelines.warehouse.connection import OFFLINE, WarehouseBusyError, open_readonly, open_warehouse
+
+#: Databases kept; the ones asked for longest ago go first.
+KEPT = 12
+_DATABASE = "warehouse.duckdb"
+_LABEL = "%Y%m%dT%H%M%S"
+
+
+class UnknownMomentError(Exception):
+    """Nothing can be said of the moment; the message tells from when on something was known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A database of a moment: its folder, the moment, and a remark when it is not of the present build database."""
+
+    folder: Path
+    moment: datetime
+    remark: str | None = None
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file."""
+        return self.folder / _DATABASE
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Open it for reading."""
+        return open_moment(self.database)
+
+
+def as_known_at(settings: Settings, moment: datetime, tell: Callable[[str], None] | None = None) -> Moment:
+    """The database of everything signed until a moment; found, or built now.
+
+    It is named by what was known: filings that came later do not make it stale. While a run is writing, a database of
+    the moment that was built before is used, with a remark.
+
+    Args:
+        settings: where and with what.
+        moment: knowledge time, bureau's clock.
+        tell: hears what is being done when it takes long.
+
+    Raises:
+        UnknownMomentError: no institution master was known then.
+        WarehouseBusyError: a run is writing, and no database of the moment is there.
+        ModelsError: a model failed.
+    """
+    label = f"{moment:{_LABEL}}"
+    try:
+        digest = _digest_of(settings, Known(moment))
+    except WarehouseBusyError:
+        earlier = _newest(settings, label)
+        if earlier is None:
+            raise
+        return Moment(earlier, moment, "a run is writing; this is the answer from before it began")
+    return _found_or_built(settings, f"{label}-{digest}", Known(moment), tell)
+
+
+def as_released(settings: Settings, release: Path, tell: Callable[[str], None] | None = None) -> Moment:
+    """The database of exactly the filings that a release stated, as of its moment; found, or built now.
+
+    Its figures are those of today's models and contracts: where a definition has changed since, they differ from the
+    release's, which alone says what was published.
+
+    Raises:
+        UnknownMomentError, WarehouseBusyError, ModelsError: as `as_known_at`.
+    """
+    with open_readonly(release / _DATABASE) as con:
+        row = con.execute("SELECT release_no, as_of FROM release.release").fetchone()
+        ids = con.execute(
+            "SELECT submission_id FROM filing.submissions WHERE state <> 'received' ORDER BY 1"
+        ).fetchall()
+    if row is None or row[1] is None:
+        raise UnknownMomentError(f"release {release.name} does not say as of which moment it was made")
+    known = Known(moment=row[1], submissions=[name for (name,) in ids], release_no=row[0])
+    state = f"{(release / 'FINGERPRINT').read_text()} {definition_state(settings)}"
+    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
+    return _found_or_built(settings, f"{release.name}-{digest}", known, tell)
+
+
+def _found_or_built(
+    settings: Settings, name: str, known: Known, tell: Callable[[str], None] | None
+) -> Moment:
+    folder = settings.moments_dir / name
+    if not (folder / _DATABASE).is_file():
+        _build(settings, folder, known, tell or (lambda _: None))
+        _forget_oldest(settings, folder)
+    os.utime(folder)
+    return Moment(folder, known.moment)
+
+
+def _digest_of(settings: Settings, known: Known) -> str:
+    """Names what is known at a moment and how it is judged and counted."""
+    digest = hashlib.sha256(definition_state(settings).encode())
+    if not settings.build_database.is_file():
+        raise UnknownMomentError(
+            f"there is no build database under {settings.build_dir}: nothing has been received yet. "
+            "Receive filings with `xiaobao run` (`make run` makes a sample bureau first)."
+        )
+    with (
+        duckdb.connect(config=dict(OFFLINE)) as con,
+        attached(con, settings.build_database, settings.lock_wait_seconds),
+    ):
+        facts = con.execute(
+            """
+            SELECT p.submission_id, p.content_key, r.ruleset_version, f.step
+            FROM received.ledger.parcel AS p
+            LEFT JOIN received.ledger.reading AS r USING (submission_no)
+            LEFT JOIN (SELECT submission_no, step FROM received.ledger.failure WHERE is_open) AS f USING (submission_no)
+            WHERE p.signed_at <= $moment
+            UNION ALL
+            SELECT 'release', release_no::VARCHAR, as_of::VARCHAR, NULL FROM received.published.releases
+            WHERE as_of <= $moment
+            ORDER BY ALL""",
+            {"moment": known.moment},
+        )
+        while chunk := facts.fetchmany(10_000):
+            digest.update(repr(chunk).encode())
+    return digest.hexdigest()[:16]
+
+
+def _build(settings: Settings, folder: Path, known: Known, tell: Callable[[str], None]) -> None:
+    """Build a database beside its place and move it there whole; what a killed process left is cleared away."""
+    from pipelines.contracts.loader import load_catalogue
+    from pipelines.filing.registry import NoRegistryError
+    from pipelines.orchestration.absent import stand_in
+
+    building = settings.moments_dir / f".building-{os.getpid()}"
+    shutil.rmtree(building, ignore_errors=True)
+    work = settings.model_copy(update={"home": building})
+    try:
+        tell("重新认定当时已知的报送 judging what was known then ...")
+        con = open_warehouse(
+            work.build_database, memory_limit=settings.memory_limit, threads=settings.threads
+        )
+        try:
+            copy_known(
+                con,
+                settings.build_database,
+                load_catalogue(),
+                known,
+                working_days_csv=settings.project_dir / "data" / "calendar" / "working_days.csv",
+                wait_seconds=settings.lock_wait_seconds,
+            )
+            stand_in(con, settings.project_dir, load_catalogue())
+        except NoRegistryError as error:
+            raise UnknownMomentError(
+                f"at {known.moment:%Y-%m-%d %H:%M} no institution master (R03) was known, so nobody's figures were; "
+                "`xiaobao status` shows from when on filings were signed. Ask for a later moment."
+            ) from error
+        finally:
+            con.close()
+        tell("计算指标 building the models as of then ...")
+        build_models(settings, work)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        done = building / "done"
+        done.mkdir()
+        work.build_database.rename(done / _DATABASE)
+        shutil.rmtree(folder, ignore_errors=True)
+        done.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def build_models(settings: Settings, work: Settings) -> None:
+    """Run every model and seed over the build database of `work`, a home of its own; tests are not run again.
+
+    The parsed form of the project is taken from `settings`, so that it is made once for all moments.
+    """
+    from pipelines.orchestration.models import (
+        ModelProject,
+        ModelsError,
+        invoke_build,
+        model_project,
+        prepare_manifest,
+    )
+
+    project = model_project(settings)
+    parsed = prepare_manifest(settings, project).parent / "partial_parse.msgpack"
+    target = work.dbt_dir / "target"
+    target.mkdir(parents=True, exist_ok=True)
+    if parsed.is_file():
+        shutil.copyfile(parsed, target / parsed.name)
+    own = ModelProject(project.project_dir, work.dbt_dir, project.variables)
+    _, failure = invoke_build(work, own, target, ["--exclude-resource-type", "test"], None, None)
+    if failure:
+        raise ModelsError(f"the models cannot be built as of then. {failure}")
+
+
+def _newest(settings: Settings, label: str) -> Path | None:
+    found = [path for path in settings.moments_dir.glob(f"{label}-*") if (path / _DATABASE).is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _forget_oldest(settings: Settings, keep: Path) -> None:
+    """Readers of a folder that goes hold its file open and are not disturbed."""
+    folders = [
+        path for path in settings.moments_dir.iterdir() if not path.name.startswith(".") and path != keep
+    ]
+    for path in sorted(folders, key=lambda path: -path.stat().st_mtime)[KEPT - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Catalogue
+from pipelines.publication.disclosure import check_disclosure
 from pipelines.publication.revision_report import build_report, write_report
 from pipelines.publication.revisions import NEW, OLD, find_revisions, write_tables
 from pipelines.warehouse.connection import STORAGE_VERSION, transaction
@@ -47,6 +48,13 @@ PUBLIC_TABLES: dict[str, str] = {
     "filed.r04": "submission_id, row_no",
     "registry.institutions": "org_code, valid_from",
     "registry.reporters": "org_code",
+}
+#: What may leave the authority, by the name of its file under `public/`.
+PUBLIC_EXTRACT: dict[str, str] = {
+    "kpi_values": "kpi_values_public",
+    "kpi_catalogue": "kpi_catalogue",
+    "kpi_variants": "kpi_variants",
+    "edge_policies": "edge_policies",
 }
 _VERSION = re.compile(r"^v(\d+)$")
 #: Columns that would betray the order of arrival, which must not change a release.
@@ -127,6 +135,7 @@ def publish(
 
     Raises:
         RevisionReportError: a cell differs from the release before and nothing explains it; nothing is published.
+        DisclosureError: a hidden count of the public figures can be computed (AGG-A10); nothing is published.
     """
     releases.mkdir(parents=True, exist_ok=True)
     for stale in releases.glob(".building-*"):
@@ -172,6 +181,8 @@ def _write(
             "UNION SELECT view_name FROM duckdb_views() WHERE schema_name = 'kpi' AND NOT internal ORDER BY 1"
         ).fetchall()
     ]
+    if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
+        check_disclosure(con)
     con.execute(f"ATTACH '{_quoted(database)}' AS {NEW} (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         con.execute("SET threads = 1")  # one writer thread: the same rows give the same Parquet bytes
@@ -190,6 +201,8 @@ def _write(
                 f"COPY (SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL) "
                 f"TO '{_quoted(parquet / (table + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
             )
+        if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
+            _extract(con, folder / "public")
         for name, order in PUBLIC_TABLES.items():
             schema, table = name.split(".")
             columns = _columns(con, schema, table)
@@ -229,6 +242,17 @@ def _write(
         if path.is_file():
             _sync(path)
             path.chmod(0o444)
+
+
+def _extract(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write what may leave the authority as CSV and Parquet into a folder of its own: nothing else goes with it."""
+    folder.mkdir()
+    for name, table in PUBLIC_EXTRACT.items():
+        rows = f"(SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL)"
+        con.execute(
+            f"COPY {rows} TO '{_quoted(folder / (name + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+        con.execute(f"COPY {rows} TO '{_quoted(folder / (name + '.csv'))}' (FORMAT csv, HEADER)")
 
 
 def _revise(

@@ -58,11 +58,15 @@ known as (
         'kpi' as kind,
         kpi_id as entry
     from {{ ref('kpi_catalogue') }}
+    union all
+    select
+        'edge_policy' as kind,
+        code as entry
+    from {{ ref('edge_policies') }}
     {% for kind, entries in {
         'grain': ['insurer', 'insurer_type', 'peer_group', 'bureau'],
         'period_type': ['month', 'quarter', 'half_year', 'year', 'ytd'],
         'insurer_class': ['P', 'L', 'H', 'A', 'M'],
-        'edge_policy': ['E1', 'E2', 'E3', 'E4', 'E5', 'E6', 'E7', 'E8', 'E9', 'E10', 'E11', 'E12'],
     }.items() -%}
         {% for entry in entries -%}
             union all

@@ -21,6 +21,7 @@ import duckdb
 from pipelines.contracts.model import Catalogue
 from pipelines.dictionary.content import Dictionary
 from pipelines.dictionary.tables import document, tables
+from pipelines.publication.disclosure import check_disclosure
 from pipelines.publication.revision_report import build_report, write_report
 from pipelines.publication.revisions import NEW, OLD, find_revisions, write_tables
 from pipelines.warehouse.connection import STORAGE_VERSION, transaction
@@ -51,6 +52,13 @@ PUBLIC_TABLES: dict[str, str] = {
     "registry.institutions": "org_code, valid_from",
     "registry.reporters": "org_code",
     "registry.licences": "org_code, since NULLS FIRST",
+}
+#: What may leave the authority, by the name of its file under `public/`.
+PUBLIC_EXTRACT: dict[str, str] = {
+    "kpi_values": "kpi_values_public",
+    "kpi_catalogue": "kpi_catalogue",
+    "kpi_variants": "kpi_variants",
+    "edge_policies": "edge_policies",
 }
 _VERSION = re.compile(r"^v(\d+)$")
 #: Columns that would betray the order of arrival, which must not change a release.
@@ -138,6 +146,7 @@ def publish(
 
     Raises:
         RevisionReportError: a cell differs from the release before and nothing explains it; nothing is published.
+        DisclosureError: a hidden count of the public figures can be computed (AGG-A10); nothing is published.
     """
     releases.mkdir(parents=True, exist_ok=True)
     for stale in releases.glob(".building-*"):
@@ -183,6 +192,8 @@ def _write(
             "UNION SELECT view_name FROM duckdb_views() WHERE schema_name = 'kpi' AND NOT internal ORDER BY 1"
         ).fetchall()
     ]
+    if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
+        check_disclosure(con)
     con.execute(f"ATTACH '{_quoted(database)}' AS {NEW} (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         con.execute("SET threads = 1")  # one writer thread: the same rows give the same Parquet bytes
@@ -201,6 +212,8 @@ def _write(
                 f"COPY (SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL) "
                 f"TO '{_quoted(parquet / (table + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
             )
+        if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
+            _extract(con, folder / "public")
         for name, order in PUBLIC_TABLES.items():
             schema, table = name.split(".")
             columns = _columns(con, schema, table)
@@ -251,6 +264,17 @@ def _explain(con: duckdb.DuckDBPyConnection, dictionary: Dictionary, folder: Pat
         con.execute(f"CREATE TABLE {NEW}.dictionary.{table.name} ({columns})")
         insert_rows(con, f"{NEW}.dictionary.{table.name}", table.rows)
     (folder / "dictionary.json").write_bytes(document(dictionary))
+
+
+def _extract(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write what may leave the authority as CSV and Parquet into a folder of its own: nothing else goes with it."""
+    folder.mkdir()
+    for name, table in PUBLIC_EXTRACT.items():
+        rows = f"(SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL)"
+        con.execute(
+            f"COPY {rows} TO '{_quoted(folder / (name + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+        con.execute(f"COPY {rows} TO '{_quoted(folder / (name + '.csv'))}' (FORMAT csv, HEADER)")
 
 
 def _revise(

@@ -187,6 +187,8 @@ class Rule:
             the verdict is not_run for that submission.
         looks_back: a finding says that something stands neither in the period's files nor in any earlier
             filing; who does not have all earlier filings (the filer's own check) cannot be sure of it.
+        mirrors: form in whose contract the rule of the same code stands, if this is its other side: one rule
+            that compares two forms and tells each difference on both.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
         effective_to: last day of the periods it applies to, None while it is in force.
@@ -213,6 +215,7 @@ class Rule:
     query: str | None = None
     needs: tuple[str, ...] = ()
     looks_back: bool = False
+    mirrors: str | None = None
     sides: tuple[Side, ...] = ("insurer", "supervisor", "official")
     effective_from: date = date.min
     effective_to: date | None = None

@@ -51,6 +51,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "complaint_id",
         "first_contact_at",
         "resolved_at_first",
+        "pre_resolved",
         "escalated_to_regulator_on",
     ),
     "F03": (
@@ -76,6 +77,16 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "success",
         "sales_channel",
         "product_type",
+        "method",
+        "receipt_signed_on",
+    ),
+    "F04S": (
+        "callback_type",
+        "due_count",
+        "done_count",
+        "success_count",
+        "success_in_cooling_off",
+        "receipt_pending",
     ),
     "F05": (
         "problem_id",
@@ -88,6 +99,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     ),
     "F06": ("line_code", "premium", "policies_new", "policies_in_force", "person_times"),
     "F11": ("fi_ledger", "fi_rules", "fi_sales_covered"),
+    "F12": ("departure_id", "apply_date", "effective_date", "orphan_policies", "called", "called_ok"),
+    "F13": ("screened", "risk_cleared", "pre_resolved"),
     "R01": ("reg_ref_no", "forwarded_on", "reg_validity"),
 }
 """Columns the KPIs read, by form; nothing else is kept."""
@@ -97,6 +110,7 @@ _OWN_KEYS = {
     "F03": ("mediation_org", "mediation_id"),
     "F04": ("callback_id",),
     "F05": ("problem_id",),
+    "F12": ("departure_id",),
 }
 _MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06")
 _QUARTER_TYPES = ("quarter", "half_year", "year")
@@ -240,11 +254,14 @@ class _Answers:
         self._f02 = self._latest("F02")
         self._f03 = self._latest("F03")
         self._f04 = self._latest("F04")
+        self._f04s = self._rows("F04S")
         self._f05 = self._latest("F05")
         self._f06 = self._rows("F06")
         # Without a whole quarter nobody has filed governance facts.
         self._f11 = self._rows("F11") if "F11" in facts.rows else None
         self._r01 = self._rows("R01")
+        self._f12 = self._latest("F12")
+        self._f13 = self._rows("F13")
 
     def all(self) -> list[pl.DataFrame]:
         """Rows of every KPI."""
@@ -259,6 +276,9 @@ class _Answers:
             self._mediations,
             self._call_backs,
             self._problems,
+            self._summaries,
+            self._departures,
+            self._screening,
             self._quality,
         ]
         return [rows for group in groups for rows in group()]
@@ -824,6 +844,94 @@ class _Answers:
             self._parts("CBK-09", ("F04", "F05"), kinds, whole),
         ]
 
+    # --------------------------------------------------------------------------- summaries, letters
+
+    def _monthly(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Rows of windows of one month: what is filed again while it waits is added up over no longer one."""
+        months = self._book.windows.filter(_C("period_type") == "month").select("window")
+        return table.join(months, on="window", how="semi")
+
+    def _summaries(self) -> list[pl.DataFrame]:
+        """CBK-01 to 04 by the summary of new policies, CBK-12 receipts of letters returned."""
+        new, basis = self._f04s.filter(_C("callback_type") == "新单"), ("call_back_basis", "summary")
+        found = []
+        for kpi, num in (
+            ("CBK-01", "due_count"),
+            ("CBK-02", "done_count"),
+            ("CBK-03", "success_count"),
+            ("CBK-04", "success_in_cooling_off"),
+        ):
+            tally = self._amounts(new, "filed_for", num=num, den="due_count", dimension=basis)
+            table = tables.by_grain(self._book.scope(("F04S",)), self._sums(tally), dense=(basis,))
+            valued = tables.counts(table) if kpi == "CBK-01" else tables.ratios(table)
+            found.append(tables.labelled(self._monthly(valued), self._book, kpi))
+        letters = self._f04.filter(_C("method") == "信函")
+        every = pl.lit(value=True)
+        pending = self._amounts(self._f04s, "filed_for", den="receipt_pending").with_columns(
+            _C("den").alias("left_out")
+        )
+        back = self._tally(letters, "receipt_signed_on", num=every, den=every)
+        table = tables.by_grain(
+            self._book.scope(("F04", "F04S")), self._sums(pl.concat([back, pending.select(back.columns)]))
+        )
+        valued = tables.ratios(table, immature=True)
+        return [*found, tables.labelled(self._monthly(valued), self._book, "CBK-12")]
+
+    # ------------------------------------------------------------------------------- departures, screening
+
+    def _amounts(
+        self,
+        rows: pl.DataFrame,
+        day: str,
+        *,
+        num: str | None = None,
+        den: str | None = None,
+        dimension: tuple[str, str] = ("total", "total"),
+    ) -> pl.DataFrame:
+        """A tally of amounts filed in columns; rows without the date do not count."""
+        return (
+            rows.with_columns(self._at(day).alias("month"))
+            .filter(_C("month").is_not_null())
+            .group_by("reporter", "month")
+            .agg(
+                (_C(num).cast(pl.Int64) if num else pl.lit(0, pl.Int64)).sum().alias("num"),
+                (_C(den).cast(pl.Int64) if den else pl.lit(0, pl.Int64)).sum().alias("den"),
+            )
+            .select(
+                "reporter",
+                "month",
+                pl.lit(dimension[0]).alias("dimension"),
+                pl.lit(dimension[1]).alias("dimension_value"),
+                "num",
+                "den",
+                pl.lit(0, pl.Int64).alias("left_out"),
+            )
+        )
+
+    def _departures(self) -> list[pl.DataFrame]:
+        """CBK-10 orphaned policies called, CBK-11 departures processed after every call was successful."""
+        in_full = _C("called_ok") == _C("orphan_policies")
+        processed = self._tally(self._f12, "effective_date", num=in_full, den=pl.lit(value=True))
+        called = self._amounts(self._f12, "apply_date", num="called", den="orphan_policies")
+        return [self._share("CBK-10", ("F12",), called), self._share("CBK-11", ("F12",), processed)]
+
+    def _screening(self) -> list[pl.DataFrame]:
+        """RSK-01 risks cleared, FIR-08 disputes resolved before a complaint: of first inquiries, and by screening."""
+        cleared = self._amounts(self._f13, "filed_for", num="risk_cleared", den="screened")
+        inquiries = self._f02.with_columns(_C("inquiry_at").dt.date().alias("asked_on"))
+        found = [self._share("RSK-01", ("F13",), cleared)]
+        for form, tally, dimension in (
+            ("F02", self._tally(inquiries, "asked_on", num=_C("pre_resolved")), ("total", "total")),
+            (
+                "F13",
+                self._amounts(self._f13, "filed_for", num="pre_resolved", dimension=("variant", "screening")),
+                ("variant", "screening"),
+            ),
+        ):
+            table = tables.by_grain(self._book.scope((form,)), self._sums(tally), dense=(dimension,))
+            found.append(tables.labelled(tables.counts(table), self._book, "FIR-08"))
+        return found
+
     # ---------------------------------------------------------------------------------------------- quality
 
     def _quality(self) -> list[pl.DataFrame]:
@@ -866,7 +974,7 @@ class _Answers:
 
 
 #: Divisions that stand for a whole KPI, beside the undivided value.
-_WHOLE = ("policy_basis", "statistic", "variant")
+_WHOLE = ("policy_basis", "statistic", "variant", "call_back_basis")
 
 
 def _restatements(rows: pl.DataFrame) -> pl.DataFrame:

@@ -21,16 +21,26 @@ from pipelines.contracts.errors import PeriodError
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import answers, deltas, expected, incidents, registry, rendering, vocabulary
+from pipelines.samples import (
+    answers,
+    deltas,
+    expected,
+    expected_mirrors,
+    incidents,
+    registry,
+    rendering,
+    vocabulary,
+)
 from pipelines.samples.days import WorkingDays, as_date, day_number
 from pipelines.samples.defects import Planted, Planter, prepare
+from pipelines.samples.expected_departures import OrphanCalls
 from pipelines.samples.filings import Desk, Filing
 from pipelines.samples.outbox import Outbox
 from pipelines.samples.registry import DEFUNCT_BRANCHES, SUPERVISOR, Insurer, Registry, quarter_index
 from pipelines.samples.truth import Lapses, Truth, middle, whole_quarters
 from pipelines.samples.volumes import rows_per_month
 
-MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06", "R01")
+MONTHLY = ("F01", "F02", "F03", "F04", "F04S", "F05", "F06", "F12", "F13", "R01")
 MAX_MONTHS = 120
 _C = pl.col
 _OWN = tuple(pl.lit(None, pl.Int64).alias(name) for name in ("origin", "origin_rid"))
@@ -207,6 +217,7 @@ class _Run:
         history = {**dict.fromkeys(MONTHLY, len(months)), "F11": len(self._quarters)}
         self._planter = Planter(history)
         self._past = expected.Past()
+        self._orphan_calls = OrphanCalls()
         self._outbox = Outbox(inbox, catalogue, institutions, seed)
         self._facts = answers.Facts()
         self._findings: list[pl.DataFrame] = []
@@ -277,6 +288,8 @@ class _Run:
             [
                 expected.across_forms(rows, everyone, self._past, self._registry, span),
                 expected.across_periods(rows, everyone, self._past, self._registry, span),
+                self._orphan_calls.successes(rows, everyone, period),
+                expected_mirrors.summaries(rows, everyone),
             ]
         )
         for form, one in filed.items():

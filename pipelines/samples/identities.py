@@ -32,6 +32,8 @@ ID_LETTERS = {
     "mediation_id": "M",
     "callback_id": "H",
     "problem_id": "W",
+    "departure_id": "LZ",
+    "batch_id": "PC",
 }
 """Prefix of every id column that is kept as a packed number."""
 

@@ -61,6 +61,7 @@ with measured as (
             'inquiries_resolved_at_first': count_if('resolved_at_first'),
             'inquiries_by_sales': count_if('responder_is_sales'),
             'inquiries_escalated': count_if('is_escalated'),
+            'inquiries_pre_resolved': count_if('pre_resolved'),
             'inquiries_contact_due': count_if('not is_contact_not_yet_due'),
             'inquiries_contacted_in_time': count_if('is_contacted_in_time'),
             'inquiries_contact_not_yet_due': count_if('is_contact_not_yet_due'),
@@ -122,6 +123,23 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_call_back'), 'receipt_month',
+        amounts={'letters_answered': count_if('is_by_letter'), 'letters_sent': count_if('is_by_letter')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_call_back_summary'), 'month',
+        amounts={
+            'summary_due': 'due',
+            'summary_completed': 'completed',
+            'summary_successful': 'successful',
+            'summary_successful_in_cooling_off': 'successful_in_cooling_off',
+            'letters_pending': 'receipt_pending',
+            'letters_sent': 'receipt_pending',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('int_problem_case'), 'found_month',
         dimensions=['sales_channel', 'problem_type'],
         amounts={'problems_found': count_if('true')},
@@ -163,6 +181,28 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_departure'), 'apply_month',
+        amounts={'orphan_policies': 'orphan_policies', 'orphan_policies_called': 'called'},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_departure'), 'effective_month',
+        amounts={
+            'departures_processed': count_if('true'),
+            'departures_called_in_full': count_if('is_called_in_full'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f13'), 'month',
+        amounts={
+            'policies_screened': 'screened',
+            'risk_policies_cleared': 'risk_cleared',
+            'screening_pre_resolved': 'pre_resolved',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('stg_f11'), 'month', frequency="'quarter'",
         amounts={
             'institutions_described': count_if('true'),
@@ -186,7 +226,7 @@ with measured as (
     ) }}
 )
 
--- A measure may be fed by two facts (mediation_due): its parts are one amount.
+-- A measure may be fed by two facts (mediation_due, letters_sent): its parts are one amount.
 select
     measure_id,
     month,

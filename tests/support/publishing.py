@@ -35,7 +35,7 @@ def load_seeds(con: duckdb.DuckDBPyConnection) -> None:
     """The catalogue as dbt loads it."""
     for schema, name in (
         ("kpi", "kpi_catalogue"),
-        ("intermediate", "kpi_variants"),
+        ("kpi", "kpi_variants"),
         ("measures", "measure_catalogue"),
         ("measures", "measure_links"),
     ):

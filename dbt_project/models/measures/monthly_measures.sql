@@ -23,6 +23,32 @@ with measured as (
     union all
     {{ measure_rows(
         ref('int_complaint'), 'received_month',
+        dimensions=['line_code'],
+        amounts={'matters_valid': "case when is_valid then matter_count else 0 end"},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        dimensions=['escalation'],
+        amounts={'complaints_escalated': count_if('is_valid_escalated')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        amounts={
+            'matters_valid_own': "case when is_valid and is_own then matter_count else 0 end",
+            'complaints_valid_regulator': count_if('is_valid and is_from_regulator'),
+            'complaints_repeated': count_if('is_repeated'),
+            'complaints_accommodated': count_if('is_accommodated'),
+            'surrender_difference': 'coalesce(surrender_diff_amount, 0)',
+            'complaints_demand_unmet': count_if('is_demand_unmet'),
+            'complaints_verified': count_if('is_verified'),
+            'complaints_changed_on_verification': count_if('is_changed_on_verification'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
         dimensions=['validity'],
         amounts={'complaints_excluded': count_if('is_excluded')},
     ) }}
@@ -42,6 +68,9 @@ with measured as (
             'complaints_decided': count_if('true'),
             'decision_days': 'decision_days',
             'mediation_due': count_if('is_mediation_not_offered'),
+            'rectifications_due': count_if('is_rectification_due'),
+            'rectifications_done': count_if('is_rectified'),
+            'rectifications_not_yet_due': count_if('is_rectification_not_yet_due'),
         },
     ) }}
     union all
@@ -51,6 +80,14 @@ with measured as (
             'registered_complaints': count_if('is_in_register'),
             'registered_complaints_valid': count_if('is_in_register and is_valid'),
             'ledger_gap': count_if('is_in_register <> is_in_ledger'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_registered_complaint'), 'received_month',
+        amounts={
+            'register_received': count_if('is_in_register'),
+            'register_forwarded_in_time': count_if('is_forwarded_in_time'),
         },
     ) }}
     union all
@@ -82,6 +119,8 @@ with measured as (
         amounts={
             'mediation_answered': count_if('is_answered'),
             'mediation_accepted': count_if('is_accepted'),
+            'mediation_notified': count_if('is_notified'),
+            'mediation_refused_without_reason': count_if('is_refused_without_reason'),
         },
     ) }}
     union all
@@ -91,7 +130,14 @@ with measured as (
         amounts={
             'mediation_ended': count_if('is_ended'),
             'mediation_successful': count_if('is_ended and is_successful'),
+            'mediation_concluded': count_if('true'),
+            'mediation_days': 'mediation_days',
         },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_mediation'), 'end_month',
+        amounts={'institutions_first_success': count_if('is_first_success')},
     ) }}
     union all
     {{ measure_rows(
@@ -209,6 +255,10 @@ with measured as (
             'institutions_with_ledger': count_if('fi_ledger'),
             'institutions_with_rules': count_if('fi_rules'),
             'institutions_covering_sales': count_if('fi_sales_covered'),
+            'institutions_in_pilot': count_if('fi_pilot'),
+            'institutions_weighing_protection': count_if('cp_weight_pct >= 5'),
+            'institutions_weighing_inquiries': count_if('fi_weight_pct is not null'),
+            'inquiry_weight': 'coalesce(fi_weight_pct, 0)',
         },
     ) }}
     union all

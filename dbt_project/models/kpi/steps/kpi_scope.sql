@@ -1,7 +1,8 @@
 -- 统计范围: per need of forms, basis, window and group, how many institutions are in scope and how many are
 -- complete. In scope: owes every needed form for some month of the window. Complete: every filing owed in it
 -- is in force (E7). coverage_rule `owed` is for KPIs about filing itself: in scope with any form owed, never
--- incomplete.
+-- incomplete. A need of the bureau's own register alone is met by the bureau: everybody that owes anything is
+-- in scope, complete if the register is in force.
 with needs as (
     select
         scope_no,
@@ -76,38 +77,68 @@ filed as (
     group by all
 ),
 
+registered as (
+    select
+        bureau.scope_no,
+        bureau.basis,
+        coverage.org_code,
+        bureau.window_id,
+        0 as n_forms,
+        true as is_in_force
+    from filed as bureau
+    inner join calendars
+        on
+            bureau.scope_no = calendars.scope_no
+            and bureau.n_forms = calendars.n_forms
+    inner join {{ ref('int_coverage') }} as coverage
+        on
+            bureau.basis = coverage.basis
+            and bureau.window_id = coverage.window_id
+    where
+        bureau.org_code = '{{ var("supervisor_code") }}'
+        and coverage.org_code <> '{{ var("supervisor_code") }}'
+    group by all
+),
+
+owing as (
+    select * from filed
+    union all
+    select * from registered
+),
+
 institutions as (
     select
         needs.scope_no,
-        filed.basis,
-        filed.window_id,
+        owing.basis,
+        owing.window_id,
         reporter.reporter_code,
         reporter.insurer_type,
         reporter.peer_group,
+        calendars.first_month = int_window.first_month as starts_calendar,
         needs.coverage_rule = 'owed'
-        or (filed.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
-    from filed
+        or (owing.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
+    from owing
     inner join needs
-        on filed.scope_no = needs.scope_no
+        on owing.scope_no = needs.scope_no
     inner join calendars
-        on filed.scope_no = calendars.scope_no
+        on owing.scope_no = calendars.scope_no
     inner join {{ ref('int_window') }} as int_window
         on
-            filed.window_id = int_window.window_id
+            owing.window_id = int_window.window_id
             and calendars.first_month <= int_window.first_month
             and calendars.last_month >= int_window.last_month
     inner join {{ ref('int_reporter') }} as reporter
-        on filed.org_code = reporter.reporter_code
+        on owing.org_code = reporter.reporter_code
     -- What the bureau itself owes (its register) is needed of every institution.
     left join filed as bureau
         on
-            filed.scope_no = bureau.scope_no
-            and filed.basis = bureau.basis
-            and filed.window_id = bureau.window_id
+            owing.scope_no = bureau.scope_no
+            and owing.basis = bureau.basis
+            and owing.window_id = bureau.window_id
             and bureau.org_code = '{{ var("supervisor_code") }}'
     where
         {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
-        and (needs.coverage_rule = 'owed' or filed.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
+        and (needs.coverage_rule = 'owed' or owing.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
 )
 
 select
@@ -117,7 +148,9 @@ select
     grains.grain,
     {{ group_key('grains.grain', 'institutions') }} as group_key,
     cast(count(*) as integer) as n_in_scope,
-    cast(count(*) filter (where institutions.is_complete) as integer) as n_complete
+    cast(count(*) filter (where institutions.is_complete) as integer) as n_complete,
+    -- Nothing is known of the time before the window (E2).
+    bool_or(institutions.starts_calendar) as starts_calendar
 from institutions
 cross join {{ grain_rows() }} as grains
 group by all

@@ -77,6 +77,7 @@ select
         order by described.forms, catalogue.insurer_classes, catalogue.coverage_rule
     ) as integer) as scope_no,
     catalogue.small_base_on,
+    {{ lists('catalogue.edge_policies', "'E2'") }} as may_lack_base,
     {{ lists('catalogue.edge_policies', "'E3'") }} as may_be_small,
     {{ lists('catalogue.edge_policies', "'E4'") }} as may_be_restated,
     {{ lists('catalogue.edge_policies', "'E6'") }} as may_be_immature,

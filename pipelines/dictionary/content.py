@@ -115,7 +115,7 @@ class Dictionary:
         catalogue: forms, code lists and rules.
         kpis: in the catalogue's order.
         measures: by id, in the catalogue's order.
-        edge_policies: rows of ``edge_policies.csv`` as they stand there; empty if the project has none.
+        edge_policies: rows of ``edge_policies.csv`` as they stand there, the code first; empty if the project has none.
     """
 
     catalogue: Catalogue

@@ -45,6 +45,7 @@ _WORDS: dict[str, str] = {
     "rate_median": "机构比率中位数 median of institutions' rates",
     "case_median": "逐件中位数 median over cases",
     "restatement": "重述幅度 size of restatement",
+    "spread": "离散度 least, middle and greatest",
     # what growth is measured against
     "year_before": "上年同期 same window of the year before",
     "period_before": "上期 window before",
@@ -75,6 +76,13 @@ _WORDS: dict[str, str] = {
     "mediation": "调解 mediation",
     "call_back": "回访 call-back",
     "data_quality": "数据质量 data quality",
+    "conduct": "行为与内控 conduct",
+    "governance": "治理 governance",
+    "hotline": "热线与呼转 hotline and direct transfer",
+    "education": "教育与满意度 education and satisfaction",
+    "risk_screening": "风险排查 risk screening",
+    "evaluation": "监管评价 evaluation",
+    "disclosure": "信息披露 disclosure",
 }
 
 _KINDS = {

@@ -163,6 +163,14 @@ def test_every_figure_has_one_story() -> None:
     assert len(STORIES) == len(SEEDS)
 
 
+@pytest.mark.xfail(
+    strict=True, reason="KPIs of some figures are not here yet; when this passes, remove the mark"
+)
+def test_no_figure_waits_for_its_kpi() -> None:
+    named = {value.kpi for story in STORIES.values() if isinstance(story, tuple) for value in story}
+    assert sorted((named | {value.kpi for value in SHARED.values()}) - catalogue_ids()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("row", SEEDS, ids=lambda row: f"{row['seed']} {row['indicator']} {row['subject']}")
 def test_a_figure_is_computed_from_filings_or_says_why_not(

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -34,7 +35,28 @@ BASES = ("published", "current", "comparable")
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
     """Connection to the database after one `dbt build` of the official models, with their tests."""
-    folder = tmp_path_factory.mktemp("official")
+    return build(tmp_path_factory.mktemp("official"))
+
+
+@pytest.fixture(scope="module")
+def restated(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    """The same, had 2021Q1 been filed again with the counts that the rates of 2021Q2 imply, on that bulletin's day."""
+    return build(
+        tmp_path_factory.mktemp("restated"),
+        """
+        INSERT INTO filed.pub
+        SELECT * REPLACE (
+            CASE insurer_type WHEN 'all' THEN 35764 WHEN 'property' THEN 14929 ELSE 20835 END AS value,
+            'PUB-2021Q1-2' AS submission_id, submission_no + 1000 AS submission_no, '重述' AS note,
+            TIMESTAMP '2021-09-23 10:00:00' AS sys_from)
+        FROM filed.pub WHERE period = '2021Q1' AND table_code = 'total';
+        UPDATE filed.pub SET sys_to = TIMESTAMP '2021-09-23 10:00:00'
+        WHERE period = '2021Q1' AND table_code = 'total' AND submission_no < 1000""",
+    )
+
+
+def build(folder: Path, then: str = "") -> duckdb.DuckDBPyConnection:
+    """The committed figures as filed, changed by a statement, and the official models over them."""
     database = folder / "build.duckdb"
     with duckdb.connect(str(database)) as con:
         open_tables(con)
@@ -44,6 +66,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
             CREATE TABLE filed.pub AS
             SELECT *, concat('PUB-', filing_period) AS submission_id, updated_at AS sys_from, NULL::TIMESTAMP AS sys_to
             FROM pub_self""")
+        if then:
+            con.execute(then)
     done = subprocess.run(
         [
             sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build",
@@ -145,6 +169,40 @@ def test_a_restated_base_is_shown_beside_the_published_one(
     assert value == implied
     assert low <= value <= high
     assert not low <= published <= high
+
+
+def test_a_restatement_moves_the_current_rate_and_never_the_published_one(
+    restated: duckdb.DuckDBPyConnection,
+) -> None:
+    """24.05 on the base of May, 31.43 on the restated one; companies keep the base of May on every basis."""
+    found = rows(
+        restated,
+        """
+        SELECT insurer_type, basis, base_value::INTEGER, recomputed_pct::DECIMAL(9, 2)::VARCHAR, base_submission_id
+        FROM kpi.official_growth
+        WHERE period = '2021Q2' AND table_code = 'total' AND basis IN ('published', 'current', 'comparable')
+        ORDER BY ALL""",
+    )
+    assert {(kind, basis): told for kind, basis, *told in found} == {
+        ("all", "published"): [37892, "24.05", "PUB-2021Q1"],
+        ("all", "current"): [35764, "31.43", "PUB-2021Q1-2"],
+        ("all", "comparable"): [35764, "31.43", "PUB-2021Q1-2"],
+        ("property", "published"): [15539, "26.41", "PUB-2021Q1"],
+        ("property", "current"): [14929, "31.58", "PUB-2021Q1-2"],
+        ("property", "comparable"): [14929, "31.58", "PUB-2021Q1-2"],
+        ("life", "published"): [22353, "22.41", "PUB-2021Q1"],
+        ("life", "current"): [20835, "31.33", "PUB-2021Q1-2"],
+        ("life", "comparable"): [20835, "31.33", "PUB-2021Q1-2"],
+    }
+    companies = rows(
+        restated,
+        """
+        SELECT basis, status, count(*) FROM kpi.official_growth
+        WHERE period = '2021Q2' AND table_code = 'count' AND basis IN ('published', 'current')
+            AND base_value IS NOT NULL
+        GROUP BY ALL ORDER BY ALL""",
+    )
+    assert companies == [("current", "OK", 13), ("published", "OK", 13)]
 
 
 def test_a_base_names_the_document_that_printed_it(built: duckdb.DuckDBPyConnection) -> None:

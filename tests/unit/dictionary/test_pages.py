@@ -103,6 +103,20 @@ def test_a_variant_without_words_of_its_own_gets_the_formula_of_its_measures() -
     )
 
 
+def test_edge_policies_have_their_page_where_the_project_lists_them(project: Path) -> None:
+    (project / "dbt_project" / "seeds" / "edge_policies.csv").write_text(
+        'code,policy_en\nE10,"hidden | outside"\nE11,two decimals\n', encoding="utf-8"
+    )
+    dictionary = read_dictionary(project)
+    found = pages(dictionary)
+    lines = found["edge-policies.md"].decode().splitlines()
+    assert "| code | policy_en | 用于 used by |" in lines
+    assert "| E11 | two decimals | 指标未单独列明 named by no KPI |" in lines
+    assert any(line.startswith("| E10 | hidden \\| outside |") for line in lines)
+    assert "[edge-policies.md](edge-policies.md)" in found["README.md"].decode()
+    assert [table.name for table in tables(dictionary)][-1] == "edge_policies"
+
+
 def test_the_document_holds_the_tables() -> None:
     dictionary = read_dictionary(PROJECT)
     content = json.loads(document(dictionary))

@@ -1,7 +1,12 @@
 -- 统计范围: per need of forms, basis, window and group, how many institutions are in scope and how many are
 -- complete. In scope: owes every needed form for some month of the window. Complete: every filing owed in it
--- is in force (E7). coverage_rule `owed` is for KPIs about filing itself: in scope with any form owed, never
--- incomplete.
+-- is in force (E7). coverage_rule says what that means:
+--   filed             of quarterly snapshots, those of the window's last quarter
+--   filed_throughout  every quarter too, for what is counted by quarter
+--   owed              KPIs about filing itself: in scope with any form owed, never incomplete
+--   register          figures of insurers out of the bureau's registers: in scope whoever owes anything in
+--                     the window, complete where the bureau has filed
+--   bureau            figures of the bureau itself out of its registers
 with needs as (
     select
         scope_no,
@@ -59,7 +64,8 @@ filed as (
         count(*) as n_forms,
         bool_and(
             case
-                when coverage.frequency = 'quarter' then coverage.n_in_force_at_end = coverage.n_owed_at_end
+                when coverage.frequency = 'quarter' and needed_forms.coverage_rule <> 'filed_throughout'
+                    then coverage.n_in_force_at_end = coverage.n_owed_at_end
                 else coverage.n_in_force = coverage.n_owed
             end
         ) as is_in_force
@@ -71,7 +77,7 @@ filed as (
         and (
             coverage.frequency = 'month'
             or coverage.n_owed_at_end > 0
-            or needed_forms.coverage_rule = 'owed'
+            or needed_forms.coverage_rule in ('owed', 'filed_throughout')
         )
     group by all
 ),
@@ -106,18 +112,86 @@ institutions as (
             and filed.window_id = bureau.window_id
             and bureau.org_code = '{{ var("supervisor_code") }}'
     where
-        {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
+        needs.coverage_rule not in ('register', 'bureau')
+        and {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
         and (needs.coverage_rule = 'owed' or filed.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
+),
+
+present as (
+    select distinct
+        basis,
+        window_id,
+        org_code
+    from {{ ref('int_coverage') }}
+),
+
+registered as (
+    select
+        needs.scope_no,
+        needs.insurer_classes,
+        needs.coverage_rule,
+        filed.basis,
+        filed.window_id,
+        filed.is_in_force
+    from filed
+    inner join needs
+        on filed.scope_no = needs.scope_no
+    inner join calendars
+        on filed.scope_no = calendars.scope_no
+    inner join {{ ref('int_window') }} as int_window
+        on
+            filed.window_id = int_window.window_id
+            and calendars.first_month <= int_window.first_month
+            and calendars.last_month >= int_window.last_month
+    where
+        needs.coverage_rule in ('register', 'bureau')
+        and filed.org_code = '{{ var("supervisor_code") }}'
+        and filed.n_forms = calendars.n_forms
+),
+
+parties as (
+    select *
+    from institutions
+    union all
+    select
+        registered.scope_no,
+        registered.basis,
+        registered.window_id,
+        reporter.reporter_code,
+        reporter.insurer_type,
+        reporter.peer_group,
+        registered.is_in_force as is_complete
+    from registered
+    inner join present
+        on
+            registered.basis = present.basis
+            and registered.window_id = present.window_id
+    inner join {{ ref('int_reporter') }} as reporter
+        on present.org_code = reporter.reporter_code
+    where
+        registered.coverage_rule = 'register'
+        and {{ lists('registered.insurer_classes', 'reporter.insurer_class') }}
+    union all
+    select
+        scope_no,
+        basis,
+        window_id,
+        '{{ var("supervisor_code") }}' as reporter_code,
+        null as insurer_type,
+        null as peer_group,
+        is_in_force as is_complete
+    from registered
+    where coverage_rule = 'bureau'
 )
 
 select
-    institutions.scope_no,
-    institutions.basis,
-    institutions.window_id,
+    parties.scope_no,
+    parties.basis,
+    parties.window_id,
     grains.grain,
-    {{ group_key('grains.grain', 'institutions') }} as group_key,
+    {{ group_key('grains.grain', 'parties') }} as group_key,
     cast(count(*) as integer) as n_in_scope,
-    cast(count(*) filter (where institutions.is_complete) as integer) as n_complete
-from institutions
+    cast(count(*) filter (where parties.is_complete) as integer) as n_complete
+from parties
 cross join {{ grain_rows() }} as grains
 group by all

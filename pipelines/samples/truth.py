@@ -20,9 +20,10 @@ import polars as pl
 
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import governance, market
+from pipelines.samples import conduct, governance, market
 from pipelines.samples.call_backs import CallBacks
 from pipelines.samples.complaints import Complaints
+from pipelines.samples.conduct import Conduct
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.randomness import stream
 from pipelines.samples.registry import Registry, master
@@ -74,6 +75,7 @@ class Truth:
         self._complaints = Complaints(
             self._market, seed, days, silent=lapses.silent, unannounced=lapses.unannounced
         )
+        self._conduct = Conduct(registry, seed, months, scale)
         codes = [branch.code for branch in registry.branches]
         self._codes = pl.Enum(list(dict.fromkeys([*codes, catalogue.supervisor_code])))
         self._branch_codes = pl.Series(codes, dtype=self._codes)
@@ -82,28 +84,36 @@ class Truth:
         self._reporter_codes = pl.Series([one.code for one in registry.insurers], dtype=self._codes)
 
     def month(self, month: int) -> dict[str, pl.DataFrame]:
-        """Frames of the monthly forms F01 to F06 and R01."""
+        """Frames of the monthly forms F01 to F06, F09, F10, R01 and R05."""
         policies = market.policies(self._market, self._seed, month)
         denominators = self._denominators.month(month, policies)
         self._call_backs.begin(month, policies)
         arrived = self._complaints.begin(month, self._call_backs.turned_into_complaints(month))
         self._call_backs.link_complaints(arrived.transferred_problems, arrived.transferred_complaints)
         period = self._months[month]
+        complaints = conduct.with_clues(self._complaints.complaint_file(month))
+        of_conduct = self._conduct.month(month, complaints)
         return {
-            "F01": self._headed("F01", period, self._complaints.complaint_file(month)),
+            "F01": self._headed("F01", period, complaints),
             "F02": self._headed("F02", period, arrived.inquiries),
             "F03": self._headed("F03", period, self._complaints.mediation_file(month)),
             "F04": self._headed("F04", period, self._call_backs.call_file(month)),
             "F05": self._headed("F05", period, self._call_backs.problem_file(month)),
             "F06": self._headed("F06", period, denominators),
             "R01": self._headed("R01", period, arrived.forwarded),
+            **{form: self._headed(form, period, rows) for form, rows in of_conduct.items()},
         }
 
-    def quarter(self, quarter: Period) -> pl.DataFrame:
-        """Frame of F11."""
-        return self._headed(
-            "F11", quarter, governance.snapshot(self._registry, self._seed, self._months, quarter)
-        )
+    def quarter(self, quarter: Period) -> dict[str, pl.DataFrame]:
+        """Frames of the quarterly forms F07, F08, F11, F15 and F16."""
+        facts = governance.snapshot(self._registry, self._seed, self._months, quarter)
+        frames = {"F11": facts, **self._conduct.quarter(quarter)}
+        return {form: self._headed(form, quarter, rows) for form, rows in frames.items()}
+
+    def no_governance(self, period: Period) -> pl.DataFrame:
+        """A frame of F11 without rows, for months of which no whole quarter is covered."""
+        rows = governance.snapshot(self._registry, self._seed, self._months, period).clear()
+        return self._headed("F11", period, rows)
 
     def institutions(self, period: Period, known_at: datetime) -> pl.DataFrame:
         """Frame of R03 as the supervisor knew it at a moment."""
@@ -140,8 +150,9 @@ class Truth:
         branch = rows["branch"]
         frame = rows.with_columns(
             signer.alias("reporter_code"),
-            self._branch_codes.gather(branch).alias("org_code"),
-            self._branch_regions.gather(branch).alias("region_code"),
+            # What is nobody's (a call to the bureau) stands under the bureau's own code, in the city.
+            self._branch_codes.gather(branch).fill_null(self._catalogue.supervisor_code).alias("org_code"),
+            self._branch_regions.gather(branch).fill_null(self._branch_regions[0]).alias("region_code"),
             pl.lit(period.label).alias("period"),
             pl.lit("I", pl.Enum(list(ACTIONS))).alias("record_action"),
             (pl.lit(close) + pl.duration(seconds=pl.lit(pl.Series("moment", moments))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipelines.contracts.model import Catalogue
+from pipelines.samples import conduct_words
 
 PROPERTY_LINES = (
     "机动车辆",
@@ -172,6 +173,7 @@ COLUMN_LABELS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("R01", "reason_l1"): REASONS,
     ("R01", "line_code"): LINES,
     ("R01", "reg_validity"): VALIDITIES,
+    **conduct_words.COLUMN_LABELS,
 }
 
 

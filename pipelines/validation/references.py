@@ -33,7 +33,7 @@ _TABLES = {
 
 def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Fill the temp tables `reads` (form, read_form): forms of which a rule asks what was `known`, of any period; and
-    `compared` (form): forms whose filings a rule compares with those of other reporters."""
+    `among_reporters` (form): forms whose filings a rule compares with those of other reporters."""
     pairs = {
         (form.code, read)
         for form in catalogue.forms.values()
@@ -47,8 +47,8 @@ def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
         for form in catalogue.forms.values()
         if any(_OTHERS in (rule.query or "") for rule in catalogue.rules_for(form))
     ]
-    con.execute("CREATE OR REPLACE TEMP TABLE compared (form VARCHAR)")
-    insert_rows(con, "compared", compared)
+    con.execute("CREATE OR REPLACE TEMP TABLE among_reporters (form VARCHAR)")
+    insert_rows(con, "among_reporters", compared)
 
 
 def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
@@ -165,7 +165,7 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
 
 
 def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """`others`: for the forms in `compared`, everybody else's filing of every period in the version that was known when
+    """`others`: for the forms in `among_reporters`, everybody else's filing of every period in the version that was known when
     a filing was signed. What came later says nothing of it: of two filings the later one is told."""
     con.execute(
         """
@@ -173,14 +173,14 @@ def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
         WITH latest AS (
             SELECT s.submission_no AS for_submission_no, g.form, g.submission_no, g.kind
             FROM checked JOIN readable AS s USING (submission_no)
-            JOIN compared AS c ON c.form = s.form
+            JOIN among_reporters AS c ON c.form = s.form
             JOIN readable AS g ON g.form = s.form AND g.reporter_code <> s.reporter_code AND g.signed_at <= s.signed_at
             QUALIFY row_number() OVER (
                 PARTITION BY s.submission_no, g.reporter_code, g.period
                 ORDER BY g.signed_at DESC, g.sequence_no DESC) = 1)
         SELECT for_submission_no, form, submission_no FROM latest WHERE kind <> 'WITHDRAW'"""
     )
-    for (code,) in con.execute("SELECT form FROM compared ORDER BY 1").fetchall():
+    for (code,) in con.execute("SELECT form FROM among_reporters ORDER BY 1").fetchall():
         form = catalogue.forms[code]
         columns = ", ".join(f"r.{column.name}" for column in form.columns)
         con.execute(

@@ -149,9 +149,9 @@ def _touched(
     """Fill `checked` with submissions to judge, of some forms (None: of all that are not settled before the others).
 
     New ones, and every filing a new one may bear on: its reporter's filings of the same and later periods; everybody's
-    after a new institution master or supervisor register; what could have known a register that rules read whatever its
-    period (`reads`); what others signed later of a form that is compared among reporters (`among_reporters`); what a waiver or
-    explanation names (`steered`); all of them under another ruleset or as-of moment.
+    after a new institution master or supervisor register; what could have known a register that rules read whatever
+    its period (`reads`); what others signed later of a form that is compared among reporters (`among_reporters`); what
+    a waiver or explanation names (`steered`); all of them under another ruleset or as-of moment.
     """
     early = (REGISTRY_FORM, *STEERING_FORMS)
     chosen = ", ".join(f"'{form}'" for form in (early if forms is None else forms))

@@ -18,26 +18,22 @@ import numpy as np
 import polars as pl
 
 from pipelines.contracts.periods import Period
-from pipelines.samples.days import as_date, day_number, first_day, last_day
 from pipelines.samples.conduct_words import (
-    ACTION_TYPES,
     ACTIVITY_FORMS,
-    AUDIENCES,
     CALL_KINDS,
     CHANGE_KINDS,
     CLUE_STAGES,
     CLUE_STATUSES,
     COLUMN_LABELS,
-    CONCLUSIONS,
     MANAGER_LEVELS,
     PLATFORMS,
-    QUESTION_TYPES,
     REVIEW_ITEMS,
     SURVEY_METHODS,
     TARGET_GROUPS,
     THEMES,
     TOPICS,
 )
+from pipelines.samples.days import as_date, day_number, first_day, last_day
 from pipelines.samples.identities import AGENTS, pack
 from pipelines.samples.market import LIFE_CLASSES
 from pipelines.samples.randomness import stream
@@ -266,7 +262,9 @@ class Conduct:
 
     def _clue(self, rng: np.random.Generator, reporter: int, clue: int, found: int, stage: str) -> _Clue:
         shared = rng.random() < 0.12  # noqa: PLR2004
-        party = self._shared[rng.integers(0, _SHARED_PARTIES)] if shared else self._parties[reporter][clue % 3]
+        party = (
+            self._shared[rng.integers(0, _SHARED_PARTIES)] if shared else self._parties[reporter][clue % 3]
+        )
         surrendered = int(rng.lognormal(10.2, 0.7) * 100)
         screened = found + int(rng.integers(1, 25))
         kind = rng.random()
@@ -451,7 +449,13 @@ class Conduct:
         carried, self._reviews = self._reviews, []
         here = {one.index for one in owing}
         rows = [
-            {**one, "review_date": as_date(first + 9), "conclusion": "通过", "_carried": True, "_closes": True}
+            {
+                **one,
+                "review_date": as_date(first + 9),
+                "conclusion": "通过",
+                "_carried": True,
+                "_closes": True,
+            }
             for one in carried
             if one["reporter"] in here
         ]
@@ -563,7 +567,9 @@ class Conduct:
         for one in owing:
             if rng.random() < 0.15:  # noqa: PLR2004
                 continue
-            end = max(int(rng.integers(first_day(quarter) + 10, last_day(quarter) + 1)), day_number(one.opened_on))
+            end = max(
+                int(rng.integers(first_day(quarter) + 10, last_day(quarter) + 1)), day_number(one.opened_on)
+            )
             start = max(end - int(rng.integers(3, 10)), day_number(one.opened_on))
             few = one.index % 6 == 3  # noqa: PLR2004
             issued = int(rng.integers(20, 35)) if few else int(rng.integers(50, 90) + 900 * one.premium_share)

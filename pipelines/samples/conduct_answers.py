@@ -1,10 +1,10 @@
 """The KPI values of the forms of conduct: REV, TRN, BLK, ACC, HOT, EDU and SAT, by a road of their own.
 
-Put here: what each of these KPIs counts, in plain polars over the rows in force. Do not put here: how counts become rows
-at every window and grain (answer_tables). The other KPIs are in :mod:`pipelines.samples.answers`.
+Put here: what each of these KPIs counts, in plain polars over the rows in force. Do not put here: how counts become
+rows at every window and grain (answer_tables). The other KPIs are in :mod:`pipelines.samples.answers`.
 
-An amount belongs to an insurer (or to the bureau) and a month; all amounts are whole numbers: counts, fen, or millionths of
-a per cent for the rates of courses.
+An amount belongs to an insurer (or to the bureau) and a month; all amounts are whole numbers: counts, fen, or
+millionths of a per cent for the rates of courses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from pipelines.samples.registry import SUPERVISOR
 NEEDED: dict[str, tuple[str, ...]] = {
     "F07": ("review_id", "item_type", "required_date", "review_date", "opinions", "opinions_adopted"),
     "F08": ("course_id", "audience", "session_date", "expected", "attended"),
-    "F09": ("clue_id", "found_date", "reported_on", "verified_on", "surrender_amount", "recovered_amount", "status"),
+    "F09": (
+        "clue_id",
+        "found_date",
+        "reported_on",
+        "verified_on",
+        "surrender_amount",
+        "recovered_amount",
+        "status",
+    ),
     "F10": (
         "action_id",
         "agent_code",
@@ -139,7 +147,9 @@ class ConductAnswers:
         parts = []
         if total:
             parts.append(
-                marked.with_columns(pl.lit("total").alias("dimension"), pl.lit("total").alias("dimension_value"))
+                marked.with_columns(
+                    pl.lit("total").alias("dimension"), pl.lit("total").alias("dimension_value")
+                )
             )
         if by is not None:
             parts.append(
@@ -147,7 +157,9 @@ class ConductAnswers:
             )
         keys = ["reporter", "month", "dimension", "dimension_value"]
         return pl.concat(
-            part.select(*keys, "num", "den", "left_out").group_by(keys).agg(_C("num", "den", "left_out").sum())
+            part.select(*keys, "num", "den", "left_out")
+            .group_by(keys)
+            .agg(_C("num", "den", "left_out").sum())
             for part in parts
         )
 
@@ -201,9 +213,15 @@ class ConductAnswers:
         )
 
     def _count(
-        self, kpi: str, scope: pl.DataFrame, tally: pl.DataFrame, *, money: bool = False, **where: Sequence[str]
+        self,
+        kpi: str,
+        scope: pl.DataFrame,
+        tally: pl.DataFrame,
+        *,
+        money: bool = False,
+        grains: Sequence[str] = tuple(tables.GRAINS),
     ) -> pl.DataFrame:
-        counted = tables.counts(self._table(scope, tally, **where))
+        counted = tables.counts(self._table(scope, tally, grains=grains))
         if money:
             unit = [tables.shown(_C("num").cast(pl.Int128) * (MICRO // _FEN)).alias("numerator")]
             counted = counted.with_columns(*unit, tables.shown(_C("num").cast(pl.Int128)).alias("value"))
@@ -346,7 +364,9 @@ class ConductAnswers:
             .unique(["reporter", "callback_id"], keep="last", maintain_order=True)
         )
         known = rows.select("reporter", "agent_code", "person_hash").unique()
-        sold = sales.join(known, on=["reporter", "agent_code"]).select("reporter", "person_hash", "issue_date")
+        sold = sales.join(known, on=["reporter", "agent_code"]).select(
+            "reporter", "person_hash", "issue_date"
+        )
         entries: list[tuple[int, int, date, date | None]] = []
         removals: list[tuple[int, int, date]] = []
         signs: dict[int, list[tuple[int, date]]] = {}
@@ -375,7 +395,8 @@ class ConductAnswers:
                     here = self._active(signs.get(person, ()), heirs, owner, day, end)
                     for at, latest in here.items():
                         left = any(
-                            (heirs[at], person) == (org, who) and latest <= on <= end for org, who, on in leaves
+                            (heirs[at], person) == (org, who) and latest <= on <= end
+                            for org, who, on in leaves
                         )
                         if not left:
                             standing.setdefault(person, set()).add(at)

@@ -61,9 +61,7 @@ class Past:
     parties: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PARTIES))
     surrenders: list[Filing] = field(default_factory=list)
 
-    def remember(
-        self, frames: Mapping[str, pl.DataFrame], filings: Mapping[str, Sequence[Filing]]
-    ) -> None:
+    def remember(self, frames: Mapping[str, pl.DataFrame], filings: Mapping[str, Sequence[Filing]]) -> None:
         """Add the readable rows and filings of a month."""
         self.named = pl.concat([self.named, _numbers(frames["F01"])]).unique(maintain_order=True)
         self.clues = pl.concat([self.clues, _numbers(frames["F09"])]).unique(maintain_order=True)
@@ -152,7 +150,9 @@ def within_file(form: str, rows: pl.DataFrame, period_end: date) -> pl.DataFrame
 def _questions(rows: pl.DataFrame) -> pl.DataFrame:
     """F16-I04 few answers, F16-U01 one number of answers a question, F16-U02 choices that add up."""
     question = ["filing", "survey_id", "question_id"]
-    differ = (_C("valid_answers").n_unique().over(question) > 1) | (_C("issued").n_unique().over(question) > 1)
+    differ = (_C("valid_answers").n_unique().over(question) > 1) | (
+        _C("issued").n_unique().over(question) > 1
+    )
     sums = (
         rows.group_by(question)
         .agg(
@@ -218,7 +218,9 @@ def _clues_agree(
     """F01-X05, both ways: a clue that no F09 holds, and a clue of complaint handling that no complaint names."""
     pairs = _pairs(counterparts(filings["F01"], filings["F09"]))
     own = frames["F01"].filter(_C("clue_id").is_not_null()).join(pairs, on="filing")
-    here = frames["F09"].select(_C("filing").alias("other"), "reporter", "clue_id", "found_stage", "found_date")
+    here = frames["F09"].select(
+        _C("filing").alias("other"), "reporter", "clue_id", "found_stage", "found_date"
+    )
     unknown = own.join(here, on=["other", "clue_id"], how="anti").join(
         past.clues, on=["reporter", "clue_id"], how="anti"
     )

@@ -1,7 +1,7 @@
 """The words of the forms of conduct (F07 to F10, F15, F16, R05) that the generator uses.
 
-Put here: labels, and which forms and columns use them; ``vocabulary.check`` holds them against the contracts. Do not put
-here: how often each occurs (conduct).
+Put here: labels, and which forms and columns use them; ``vocabulary.check`` holds them against the contracts. Do not
+put here: how often each occurs (conduct).
 """
 
 from __future__ import annotations

@@ -165,8 +165,8 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
 
 
 def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """`others`: for the forms in `among_reporters`, everybody else's filing of every period in the version that was known when
-    a filing was signed. What came later says nothing of it: of two filings the later one is told."""
+    """`others`: for the forms in `among_reporters`, everybody else's filing of every period, in the version that was
+    known when a filing was signed. What came later says nothing of it: of two filings the later one is told."""
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE others AS

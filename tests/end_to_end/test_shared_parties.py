@@ -1,4 +1,4 @@
-"""A rule that compares reporters with each other (F09-U01): the later of two filings is told, whatever arrives first."""
+"""A rule that compares reporters (F09-U01): the later of two filings is told, whichever arrives first."""
 
 from __future__ import annotations
 

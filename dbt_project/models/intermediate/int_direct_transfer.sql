@@ -11,7 +11,8 @@ select
     {{ days_between('call.transferred_at', 'run.as_of_date') }} <= {{ var('recomplaint_days') }}
         as is_not_yet_mature,
     coalesce(
-        {{ days_between('call.transferred_at', 'call.recomplained_on') }} <= {{ var('recomplaint_days') }}, false
+        {{ days_between('call.transferred_at', 'call.recomplained_on') }} <= {{ var('recomplaint_days') }},
+        false
     ) as is_complained_again
 from {{ ref('stg_r05') }} as call
 cross join {{ ref('int_run') }} as run

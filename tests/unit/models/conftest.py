@@ -21,6 +21,8 @@ import duckdb
 import pytest
 import yaml
 
+from . import conduct_rows
+
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt_project"
 
@@ -47,6 +49,7 @@ REPORTERS = [
 FORMS = {"F01": "PLHAM", "F02": "PLHAM", "F03": "PLHAM", "F04": "LHA", "F05": "LHA", "F06": "PLHAM"}
 
 MISSING = {("F01", "2024-08", PROPERTY_E), ("F11", "2024Q4", PROPERTY_E)}
+MISSING |= {(form, "2023Q1", PROPERTY_E) for form in ("F08", "F15")}
 LATE = {("F01", "2024-05", LIFE_A), ("F02", "2024-05", LIFE_A)}
 #: First submission rejected, accepted on the second attempt.
 SECOND_ATTEMPT = {("F01", "2024-05", LIFE_A)}
@@ -350,6 +353,7 @@ def obligations() -> list[Row]:
         return {"form": form, "period": period, "reporter_code": reporter, "due_date": due, "status": status}
 
     rows = [owed("R01", month, SUPERVISOR) for month in MONTHS]
+    rows += [owed("R05", month, SUPERVISOR) for month in conduct_rows.HOTLINE_MONTHS]
     for reporter, insurer_class, *_, opened, closed, _ in REPORTERS:
         for period in [*MONTHS, *QUARTERS]:
             if opened > month_end(period) or (closed and closed <= month_end(period)):
@@ -357,6 +361,7 @@ def obligations() -> list[Row]:
             forms = (
                 ["F11"] if "Q" in period else [f for f, classes in FORMS.items() if insurer_class in classes]
             )
+            forms += conduct_rows.FORMS_OWED.get(period, [])
             rows += [owed(form, period, reporter) for form in forms]
     return rows
 
@@ -482,11 +487,12 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "F01": complaints(),
         "F02": inquiries(),
         "F03": mediations(),
-        "F04": call_backs(),
+        "F04": [*call_backs(), *conduct_rows.sales()],
         "F05": problems(),
         "F06": business(),
         "F11": governance(),
         "R01": register(),
+        **conduct_rows.filed(),
     }
     for form, rows in filed.items():
         fill_form(con, form, rows)

@@ -13,6 +13,24 @@ with actions as (
         on sales_action.reporter_code = reporter.reporter_code
 ),
 
+removals as (
+    select
+        current_code,
+        person_hash,
+        action_date
+    from actions
+    where action_type = '移出灰名单'
+),
+
+dismissals as (
+    select
+        current_code,
+        person_hash,
+        action_date
+    from actions
+    where action_type = '解除合同'
+),
+
 listed as (
     select
         entry.current_code,
@@ -25,7 +43,7 @@ listed as (
         on
             entry.reporter_code = listing.reporter_code
             and entry.action_id = listing.action_id
-    left join (select * from actions where action_type = '移出灰名单') as removal
+    left join removals as removal
         on
             entry.current_code = removal.current_code
             and entry.person_hash = removal.person_hash
@@ -73,7 +91,7 @@ month_ends as (
 ),
 
 seen as (
-    select distinct
+    select
         month_ends.month,
         month_ends.last_day,
         listed.person_hash,
@@ -100,13 +118,13 @@ still as (
         seen.person_hash,
         seen.reporter_code
     from seen
-    left join (select * from actions where action_type = '解除合同') as dismissal
+    left join dismissals as dismissal
         on
             seen.current_code = dismissal.current_code
             and seen.person_hash = dismissal.person_hash
             and seen.active_on <= dismissal.action_date
             and seen.last_day >= dismissal.action_date
-    where dismissal.action_id is null
+    where dismissal.person_hash is null
 )
 
 select

@@ -52,9 +52,8 @@ counted as (
             '{{ form }}' as form,
             count(*) as n_records,
             count(*) filter (
-                where
-                    reporter.reporter_code is null
-                    and coalesce(fact.reporter_code, '') <> '{{ var("supervisor_code") }}'
+                where reporter.reporter_code is null
+                and coalesce(fact.reporter_code, '') <> '{{ var("supervisor_code") }}'
             ) as n_unattributed
         from {{ ref(fact) }} as fact
         left join {{ ref('int_reporter') }} as reporter

@@ -17,7 +17,7 @@ DUCKDB2_STAMP := $(DUCKDB2)/.lock-$(shell cksum requirements-duckdb2.lock | cut 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test duckdb2 test-duckdb2 lint format serve bench lock clean
+.PHONY: help setup run test duckdb2 test-duckdb2 lint dictionary format serve bench lock clean
 
 help:  ## what can be done here
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,12 +62,16 @@ $(DUCKDB2_STAMP): requirements-duckdb2.lock $(LOCK_STAMP)
 	@$(PIP) install --require-hashes --no-deps --target $(DUCKDB2) -r requirements-duckdb2.lock
 	@touch $@
 
-lint: setup  ## ruff, types, import rules, SQL
+lint: setup  ## ruff, types, import rules, SQL, the dictionary's drift
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 2 dbt_project docs/examples/foreign/dbt_project
+	$(BIN)/xiaobao dictionary --check
+
+dictionary: setup  ## docs/dictionary anew, from contracts and KPI catalogue
+	@$(BIN)/xiaobao dictionary
 
 format: setup  ## let ruff and sqlfluff rewrite what they can
 	$(BIN)/ruff check --fix .

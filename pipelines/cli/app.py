@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli.appeal import appeal
 from pipelines.cli.check import check
+from pipelines.cli.dictionary import dictionary
 from pipelines.cli.difference import difference
 from pipelines.cli.errors import ExitCode, OperatorError
 from pipelines.cli.explanation import explanation
@@ -50,6 +51,7 @@ for command in (
     retry,
     template,
     check,
+    dictionary,
     sample,
     serve,
     version,

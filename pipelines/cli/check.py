@@ -132,15 +132,27 @@ def _as_dict(report: Report) -> dict[str, Any]:
 
 
 def _write(reports: list[Report], folder: Path) -> None:
+    """`<submission>.selfcheck.json`, and workbook and page as the regulator's receipts look, marked as a check.
+
+    What would be sent once the envelope is in order stands in `<submission>.beyond.xlsx` and `.html`.
+    """
+    from pipelines.filing.receipts.writing import render
+
     folder.mkdir(parents=True, exist_ok=True)
     for report in reports:
         if report.receipt is None:
             continue
-        path = folder / f"{report.receipt['receipt']['submission_id']}.selfcheck.json"
-        path.write_text(
-            json.dumps(_as_dict(report), ensure_ascii=False, indent=1, default=plain), encoding="utf-8"
-        )
-        stderr_console().print(f"自查回执 receipt: {path}", soft_wrap=True)
+        stem = report.receipt["receipt"]["submission_id"]
+        body = json.dumps(_as_dict(report), ensure_ascii=False, indent=1, default=plain).encode()
+        files = {f"{stem}.selfcheck.json": body}
+        for name, dossier in (("selfcheck", report.dossier), ("beyond", report.beyond_dossier)):
+            if dossier is not None:
+                files |= {
+                    f"{stem}.{name}{suffix}": drawn for suffix, drawn in render(dossier) if suffix != ".json"
+                }
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            stderr_console().print(f"自查结果 written: {folder / name}", soft_wrap=True)
 
 
 def _emit_csv(reports: list[Report], language: Language) -> None:

@@ -42,7 +42,12 @@ _COLUMNS = [
     Column("rank", "排名\nrank", justify="right", in_table=False),
     Column("n_institutions", "家数\nof", in_table=False),
     Column("release_id", "发布", in_table=False),
+    Column("formula_zh", "公式", in_table=False),
+    Column("formula_en", "formula", in_table=False),
 ]
+
+_FORMULAS_SHOWN = 6
+"""A table of more definitions than this prints none: they stand in csv, json and the catalogue."""
 
 _COUNTS = ("件", "个", "家")
 """Units of whole things: their values have no decimals."""
@@ -106,6 +111,8 @@ def kpi(
     caption = None
     if output is OutputFormat.TABLE and not kpi_ids and dimension is None:
         rows, caption = _without_long_compositions(rows)
+    if output is OutputFormat.TABLE and kpi_ids:
+        caption = _formulas(rows)
     emit(Table(title, _shown_columns(rows), rows, {"OK": "green", "MISSING": "red"}, caption), output)
 
 
@@ -121,6 +128,17 @@ def _without_long_compositions(rows: list[dict[str, object]]) -> tuple[list[dict
     if not long or not kept:
         return rows, None
     return kept, f"只有分项 only in parts: {', '.join(long)} (xiaobao kpi --kpi {long[0]})"
+
+
+def _formulas(rows: list[dict[str, object]]) -> str | None:
+    """The formula of every definition in the table, so that no number stands without its own."""
+    told: dict[str, str] = {}
+    for row in rows:
+        parts = "" if row["dimension"] == "total" else f" {row['dimension_value']}"
+        told.setdefault(f"{row['formula_zh']} | {row['formula_en']}", f"{row['kpi_id']}{parts}")
+    if len(told) > _FORMULAS_SHOWN:
+        return None
+    return "\n".join(f"{name}: {formula}" for formula, name in told.items())
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:
@@ -159,9 +177,12 @@ def _values(release: ReleaseReader, conditions: Conditions, *, totals_only: bool
             QUALIFY period = max(period) OVER (PARTITION BY kpi_id)
         )
         SELECT l.* EXCLUDE (length, is_shortest, has_total), c.name_zh, c.name_en,
-            coalesce(r.alias, l.org_code) AS alias
+            coalesce(r.alias, l.org_code) AS alias,
+            coalesce(v.formula_zh, c.formula_zh) AS formula_zh, coalesce(v.formula_en, c.formula_en) AS formula_en
         FROM latest AS l
         LEFT JOIN kpi.kpi_catalogue AS c ON c.kpi_id = l.kpi_id
+        LEFT JOIN kpi.kpi_variants AS v ON v.kpi_id = l.kpi_id AND v.dimension = l.dimension
+            AND coalesce(v.dimension_value, l.dimension_value) = l.dimension_value
         LEFT JOIN registry.reporters AS r ON r.org_code = l.org_code
         WHERE {"l.dimension = 'total' OR NOT l.has_total" if totals_only else "true"}
         ORDER BY l.kpi_id, l.insurer_type NULLS FIRST, l.peer_group NULLS FIRST, l.rank NULLS LAST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -18,6 +19,9 @@ from pipelines.cli.output import (
     stdout_console,
 )
 from pipelines.cli.release import listed
+
+_DEADLINES_REACH = dt.timedelta(days=45)
+"""Deadlines that a run sets and announces lie this far ahead at most."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +59,7 @@ def run(
             f"[yellow]{PERSON_KEY_VARIABLE} 未设置[/], the public key hides names but can be tried: set a secret.",
             soft_wrap=True,
         )
+    _warn_of_provisional_days(console)
     started = time.perf_counter()
     outcome = None if full or form or period else _outcome_if_idle(settings)
     if outcome is None:
@@ -72,6 +77,19 @@ def run(
     settled = outcome.settle
     if strict and settled and (settled.rejected or settled.malformed):
         raise typer.Exit(ExitCode.STRICT)
+
+
+def _warn_of_provisional_days(console: Console) -> None:
+    """Deadlines of the coming weeks may rest on days that no holiday notice fixes yet."""
+    from pipelines.contracts.working_days import load_working_days
+
+    provisional = load_working_days().provisional_from
+    if provisional and dt.datetime.now(tz=dt.UTC).date() + _DEADLINES_REACH >= provisional:
+        console.print(
+            f"[yellow]工作日历自 {provisional} 起为暂定[/]: deadlines after it may move. Once the State Council's "
+            "holiday notice is out, put its days into data/calendar/working_days.csv.",
+            soft_wrap=True,
+        )
 
 
 def _outcome_if_idle(settings: Settings) -> RefreshOutcome | None:

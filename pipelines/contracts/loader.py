@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -353,6 +353,7 @@ class _FormReader:
             immutable=bool(facts.get("immutable", False)),
             may_be_future=bool(facts.get("mayBeFuture", False)),
             non_negative=non_negative,
+            references=facts.get("references"),
             description=item["description"],
             example=next(iter(item.get("examples") or ()), None),
         )
@@ -440,6 +441,7 @@ class _FormReader:
             query=self._sql(terms.get("query")),
             needs=tuple(terms.get("needs") or ()),
             looks_back=bool(facts.get("looksBack", False)),
+            mirrors=facts.get("mirrors"),
             sides=tuple(self._one_of("sides", side, _SIDES) for side in facts.get("sides") or _SIDES),
             effective_from=_as_date(facts.get("effectiveFrom")) or date.min,
             effective_to=_as_date(facts.get("effectiveTo")),
@@ -562,7 +564,7 @@ def _read_common(
 
 
 def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: list[str]) -> None:
-    """Filed forms carry the common header; only titles, aliases, keys, meaning and example may be its own."""
+    """Filed forms carry the common header; titles, aliases, keys, meaning, references and example may be its own."""
     if form.side == "official":
         return
     for shared in common:
@@ -575,6 +577,7 @@ def _check_header(name: str, form: Form, common: tuple[Column, ...], problems: l
             title_zh=shared.title_zh,
             aliases=shared.aliases,
             key=shared.key,
+            references=shared.references,
             description=shared.description,
             example=shared.example,
         )
@@ -632,13 +635,26 @@ def _check_predicate(note: Callable[[str], None], rule: Rule, names: set[str]) -
         note(f"rule {rule.code}: fields names {name}, which the predicate does not read")
 
 
+def _unmirrored(forms: Mapping[str, Form], form: Form, rule: Rule) -> Iterator[str]:
+    """A mirrored rule is the other side of one rule: the other form has it, with the same class and severity."""
+    if rule.mirrors is None:
+        return
+    other = forms.get(rule.mirrors)
+    same = next((one for one in other.rules if one.code == rule.code), None) if other else None
+    if same is None or same.mirrors is not None or other is form:
+        yield f"rule {rule.code} of {form.code} mirrors {rule.mirrors}, whose contract has no such rule"
+    elif (same.rule_class, same.severity) != (rule.rule_class, rule.severity):
+        yield f"rule {rule.code} differs in class or severity between {form.code} and {rule.mirrors}"
+
+
 def _check_whole(forms: Mapping[str, Form], common_rules: tuple[Rule, ...], problems: list[str]) -> None:
     codes = [rule.code for rule in common_rules]
     for form in forms.values():
-        codes.extend(rule.code for rule in form.rules)
+        codes.extend(rule.code for rule in form.rules if rule.mirrors is None)
         for rule in form.rules:
-            if not rule.code.startswith((f"{form.code}-", "AGG-")):
+            if not rule.code.startswith((f"{rule.mirrors or form.code}-", "AGG-")):
                 problems.append(f"rule {rule.code} stands in the contract of {form.code}")
+            problems.extend(_unmirrored(forms, form, rule))
             wanted = (set(rule.needs) - {PREVIOUS}) | {
                 name for name in _RELATION.findall(rule.query or "") if name
             }

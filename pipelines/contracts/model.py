@@ -101,6 +101,7 @@ class Column:
         non_negative: a number that may not be below zero (GEN-I03).
         may_be_future: a date that may lie after the signature, such as a limit or the end of a validity
             (GEN-I02).
+        references: ``form.column`` that holds what the column names, for readers; None if it names nothing.
         description: meaning in one sentence, English.
         example: the column's cell in the form's example row, as it is filed; None if it is empty there.
     """
@@ -128,6 +129,7 @@ class Column:
     immutable: bool = False
     non_negative: bool = False
     may_be_future: bool = False
+    references: str | None = None
     description: str = ""
     example: str | None = None
 
@@ -185,6 +187,8 @@ class Rule:
             the verdict is not_run for that submission.
         looks_back: a finding says that something stands neither in the period's files nor in any earlier
             filing; who does not have all earlier filings (the filer's own check) cannot be sure of it.
+        mirrors: form in whose contract the rule of the same code stands, if this is its other side: one rule
+            that compares two forms and tells each difference on both.
         sides: sides of the forms a common rule applies to.
         effective_from: first day of the periods it applies to.
         effective_to: last day of the periods it applies to, None while it is in force.
@@ -211,6 +215,7 @@ class Rule:
     query: str | None = None
     needs: tuple[str, ...] = ()
     looks_back: bool = False
+    mirrors: str | None = None
     sides: tuple[Side, ...] = ("insurer", "supervisor", "official")
     effective_from: date = date.min
     effective_to: date | None = None

@@ -2,7 +2,10 @@
 
 The days are data (``data/calendar/working_days.csv``: day, is_working_day, note), frozen from the holiday
 notices of the State Council as the package chinesecalendar carries them, so that a limit computed today is
-computed the same in five years. Put here: look-ups over that file. Do not put here: filing deadlines
+computed the same in five years. Until the notice for a year is out its days are provisional: weekends and the
+holidays of 《全国年节及纪念日放假办法》 (国务院令第795号, articles 2 and 6, days lost to a weekend made good on the
+working days that follow), no make-up weekends; their notes begin with 暂定, and who relies on them says so. When
+the notice comes its days replace them. Put here: look-ups over that file. Do not put here: filing deadlines
 (:func:`pipelines.contracts.periods.filing_deadline`) or the SQL form of the same look-ups
 (:mod:`pipelines.contracts.predicates`).
 """
@@ -20,18 +23,28 @@ from pathlib import Path
 from pipelines.contracts.errors import CalendarFileError, CalendarRangeError
 
 _FIELDS = ["day", "is_working_day", "note"]
+_PROVISIONAL = "暂定"
 _TRUTH = {"true": True, "false": False}
 
 
 class WorkingDayCalendar:
-    """Working days of an unbroken range of dates, ``first_day`` to ``last_day``."""
+    """Working days of an unbroken range of dates, ``first_day`` to ``last_day``.
 
-    def __init__(self, days: Iterable[tuple[date, bool]], source: str = "working-day calendar") -> None:
+    ``provisional_from`` is the first day that no holiday notice fixes yet; None if all are fixed.
+    """
+
+    def __init__(
+        self,
+        days: Iterable[tuple[date, bool]],
+        source: str = "working-day calendar",
+        provisional_from: date | None = None,
+    ) -> None:
         """Build a calendar from its days.
 
         Args:
             days: pairs (day, is working day) in order, without gaps.
             source: what to call the calendar in messages, usually its file.
+            provisional_from: first day not yet fixed by a holiday notice.
 
         Raises:
             CalendarFileError: no days, or a gap, or a day out of order.
@@ -47,6 +60,7 @@ class WorkingDayCalendar:
                 )
         self.first_day = listed[0][0]
         self.last_day = listed[-1][0]
+        self.provisional_from = provisional_from
         self._source = source
         self._is_working = [working for _, working in listed]
         self._working_days = [day for day, working in listed if working]
@@ -135,7 +149,10 @@ def _load(path: Path) -> WorkingDayCalendar:
                     f"{path}: the columns are {reader.fieldnames}; needed: {','.join(_FIELDS)}. "
                     "Restore the file."
                 )
-            return WorkingDayCalendar((_read(path, row) for row in reader), str(path.name))
+            rows = list(reader)
+            days = [_read(path, row) for row in rows]
+            provisional = (day for (day, _), row in zip(days, rows, strict=True) if _is_provisional(row))
+            return WorkingDayCalendar(days, str(path.name), next(provisional, None))
     except FileNotFoundError as error:
         raise CalendarFileError(
             f"no working-day calendar at {path}; it is part of the project (data/calendar): restore it"
@@ -150,3 +167,7 @@ def _read(path: Path, row: dict[str, str]) -> tuple[date, bool]:
             f"{path}: the line {row} cannot be read; needed: day as YYYY-MM-DD, is_working_day as true "
             "or false"
         ) from error
+
+
+def _is_provisional(row: dict[str, str]) -> bool:
+    return (row["note"] or "").startswith(_PROVISIONAL)

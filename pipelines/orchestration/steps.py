@@ -21,6 +21,7 @@ import duckdb
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.predicates import macro_sql
+from pipelines.dictionary.content import read_dictionary
 from pipelines.filing import delivery, notices
 from pipelines.filing.events import prepare_events
 from pipelines.filing.outbox import Outbox
@@ -201,7 +202,7 @@ def publish(settings: Settings) -> ReleaseSummary:
     with _warehouse(settings, catalogue) as con:
         release = publish_release(
             con,
-            catalogue,
+            read_dictionary(settings.project_dir, catalogue),
             settings.releases_dir,
             print_=fingerprint(con, made_of.definition),
             made_of=made_of,

@@ -19,9 +19,12 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.model import Catalogue
+from pipelines.dictionary.content import Dictionary
+from pipelines.dictionary.tables import document, tables
 from pipelines.publication.revision_report import build_report, write_report
 from pipelines.publication.revisions import NEW, OLD, find_revisions, write_tables
 from pipelines.warehouse.connection import STORAGE_VERSION, transaction
+from pipelines.warehouse.schema import insert_rows
 
 #: Public relations and the order of their rows; the interface BI tools rely on.
 PUBLIC_TABLES: dict[str, str] = {
@@ -119,11 +122,18 @@ class MadeOf:
 
 
 def publish(
-    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, releases: Path, *, print_: str, made_of: MadeOf
+    con: duckdb.DuckDBPyConnection, dictionary: Dictionary, releases: Path, *, print_: str, made_of: MadeOf
 ) -> Release:
     """Freeze the build database's public relations as the next release and make it current.
 
     Nothing is published twice: when a finished folder already states `print_`, only the switch is completed.
+
+    Args:
+        con: the build database.
+        dictionary: contracts and KPI catalogue that the figures were made by; the release carries it.
+        releases: folder of all releases.
+        print_: the `fingerprint` of what is to be published.
+        made_of: what the figures are made of beside the filings.
 
     Raises:
         RevisionReportError: a cell differs from the release before and nothing explains it; nothing is published.
@@ -141,7 +151,7 @@ def publish(
     number = finished[-1][0] + 1 if finished else 1
     building = releases / f".building-{number}"
     building.mkdir()
-    _write(con, catalogue, building, number, finished[-1][1] if finished else None, print_, made_of)
+    _write(con, dictionary, building, number, finished[-1][1] if finished else None, print_, made_of)
     path = releases / f"v{number}"
     os.replace(building, path)  # noqa: PTH105 - the folder appears whole or not at all
     _sync_folder(releases)
@@ -157,7 +167,7 @@ def _finished(releases: Path) -> list[tuple[int, Path]]:
 
 def _write(
     con: duckdb.DuckDBPyConnection,
-    catalogue: Catalogue,
+    dictionary: Dictionary,
     folder: Path,
     number: int,
     previous: Path | None,
@@ -220,7 +230,8 @@ def _write(
                 made_of.program,
             ],
         )
-        _revise(con, catalogue, folder, previous)
+        _explain(con, dictionary, folder)
+        _revise(con, dictionary.catalogue, folder, previous)
     finally:
         con.execute("RESET threads")
         con.execute(f"DETACH {NEW}")
@@ -229,6 +240,16 @@ def _write(
         if path.is_file():
             _sync(path)
             path.chmod(0o444)
+
+
+def _explain(con: duckdb.DuckDBPyConnection, dictionary: Dictionary, folder: Path) -> None:
+    """Add to the release what its columns, codes, rules and figures mean: schema `dictionary` and `dictionary.json`."""
+    con.execute(f"CREATE SCHEMA {NEW}.dictionary")
+    for table in tables(dictionary):
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in table.columns)
+        con.execute(f"CREATE TABLE {NEW}.dictionary.{table.name} ({columns})")
+        insert_rows(con, f"{NEW}.dictionary.{table.name}", table.rows)
+    (folder / "dictionary.json").write_bytes(document(dictionary))
 
 
 def _revise(

@@ -309,7 +309,7 @@ def _list_feeds(con: duckdb.DuckDBPyConnection) -> None:
         FROM kpi_part AS r
         JOIN kpi.kpi_catalogue AS k ON k.kpi_id = r.part
         JOIN (SELECT kpi_id, unnest(string_split(forms, '|')) AS form FROM kpi.kpi_catalogue
-            UNION SELECT kpi_id, unnest(string_split(forms, '|')) FROM intermediate.kpi_variants) AS f
+            UNION SELECT kpi_id, unnest(string_split(forms, '|')) FROM kpi.kpi_variants) AS f
             ON f.kpi_id = r.part
         GROUP BY ALL;
         CREATE OR REPLACE TEMP TABLE kpi_record AS
@@ -317,7 +317,7 @@ def _list_feeds(con: duckdb.DuckDBPyConnection) -> None:
             SELECT kpi_id, unnest([numerator_measure, denominator_measure, left_out_measure]) AS measure_id
             FROM kpi.kpi_catalogue
             UNION
-            SELECT kpi_id, unnest([numerator_measure, denominator_measure]) FROM intermediate.kpi_variants),
+            SELECT kpi_id, unnest([numerator_measure, denominator_measure]) FROM kpi.kpi_variants),
         placed AS (
             SELECT measure_id, form, date_column FROM measures.measure_catalogue
             UNION

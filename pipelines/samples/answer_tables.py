@@ -140,9 +140,18 @@ class Book:
         """Who is asked in each window: window, the insurers' columns, complete.
 
         An insurer is in scope if it owed one of the forms in one of the months, and complete if every filing
-        it owed there is in force. A form of the supervisor must be in force for everybody.
+        it owed there is in force. A form of the supervisor must be in force for everybody; if no other form is
+        asked for, everybody is in scope who owed anything, and nothing else must be in force.
         """
         own = [form for form in forms if form[0] == "F"]
+        if not own:
+            # What the supervisor alone files is asked for everybody who owed anything.
+            insurers = _C("reporter") != SUPERVISOR
+            asked = self.coverage.with_columns(
+                pl.when(insurers).then(statement=True).otherwise("in_force").alias("in_force")
+            )
+            every = asked.filter(insurers)["form"].unique().to_list()
+            return Book(self.insurers, asked, self.windows, self.basis).scope([*every, *forms], classes)
         owed = self.coverage.filter(_C("form").is_in(own) & (_C("reporter") != SUPERVISOR))
         judged = (
             self.windows.join_where(owed, _C("month") >= _C("first"), _C("month") <= _C("last"))
@@ -301,14 +310,22 @@ def ratios(
     )
 
 
-def counts(table: pl.DataFrame) -> pl.DataFrame:
-    """Value and status of plain counts: the value is the numerator and there is no denominator."""
+def counts(table: pl.DataFrame, *, money: bool = False, unknown: pl.Expr | None = None) -> pl.DataFrame:
+    """Value and status of plain counts: the value is the numerator and there is no denominator.
+
+    Args:
+        table: of :func:`by_grain`.
+        money: what is counted is money in fen and printed in yuan.
+        unknown: rows that have no value for want of a base, though they have a count.
+    """
+    lacking = pl.lit(value=False) if unknown is None else unknown
+    size = _C("num").cast(pl.Int128)
     valued = table.with_columns(
-        shown(_C("num").cast(pl.Int128) * MICRO).alias("numerator"),
+        shown(size * (MICRO // 100 if money else MICRO)).alias("numerator"),
         pl.lit(None, pl.Int128).alias("denominator"),
-        shown(_C("num").cast(pl.Int128) * 100).alias("value"),
+        shown(pl.when(~lacking).then(size * (1 if money else 100)).otherwise(None)).alias("value"),
     )
-    return with_status(valued, MISSING=~_C("complete"), PARTIAL=_partial())
+    return with_status(valued, MISSING=~_C("complete"), NO_BASE=lacking, PARTIAL=_partial())
 
 
 def shown(value: pl.Expr) -> pl.Expr:
@@ -329,6 +346,7 @@ def growth(
     *,
     types: Sequence[str],
     dense: Sequence[tuple[str, str]] = TOTAL,
+    money: bool = False,
 ) -> pl.DataFrame:
     """Change of counts against an earlier window, in percent.
 
@@ -339,6 +357,7 @@ def growth(
         before: ``year_before`` or ``period_before``.
         types: period types to give.
         dense: divisions that everybody has.
+        money: what is counted is money in fen and printed in yuan; no number of cases is small in it.
 
     Returns:
         As :func:`ratios`: numerator is the count, denominator the base count.
@@ -377,9 +396,10 @@ def growth(
         pl.when(counted).then(_C("base_num").fill_null(0)).otherwise(None).alias("base_num"),
     )
     value = divide((_C("num") - _C("base_num")).cast(pl.Int128) * 100 * 100, _C("base_num"))
+    unit = MICRO // 100 if money else MICRO
     table = table.with_columns(
-        shown(_C("num").cast(pl.Int128) * MICRO).alias("numerator"),
-        shown(_C("base_num").cast(pl.Int128) * MICRO).alias("denominator"),
+        shown(_C("num").cast(pl.Int128) * unit).alias("numerator"),
+        shown(_C("base_num").cast(pl.Int128) * unit).alias("denominator"),
         shown(value).alias("value"),
     )
     anybody_missing = _C("partial") | _C("base_partial").fill_null(value=False)
@@ -388,7 +408,7 @@ def growth(
         MISSING=~_C("complete"),
         NO_BASE=_C("complete") & _C("base_num").is_null(),
         ZERO_DEN=_C("complete") & (_C("base_num") == 0),
-        SMALL_BASE=_C("value").is_not_null() & (_C("base_num") < SMALL),
+        SMALL_BASE=_C("value").is_not_null() & (_C("base_num") < SMALL) & pl.lit(not money),
         PARTIAL=_C("complete") & anybody_missing & (_C("grain") != "insurer"),
     )
 

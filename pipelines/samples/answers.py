@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -43,7 +43,13 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "status",
         "outcome",
         "first_inquiry_id",
+        "matter_count",
+        "escalation",
+        "settlement_type",
+        "surrender_diff_amount",
+        "verify_result",
         "responsible",
+        "rectify_close_date",
         "agent_code",
     ),
     "F02": (
@@ -53,6 +59,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "complaint_id",
         "first_contact_at",
         "resolved_at_first",
+        "pre_resolved",
         "escalated_to_regulator_on",
     ),
     "F03": (
@@ -68,6 +75,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "fulfil_due_date",
         "fulfil_date",
         "fulfil_status",
+        "org_code",
+        "refuse_reason",
     ),
     "F04": (
         "callback_id",
@@ -80,6 +89,16 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "success",
         "sales_channel",
         "product_type",
+        "method",
+        "receipt_signed_on",
+    ),
+    "F04S": (
+        "callback_type",
+        "due_count",
+        "done_count",
+        "success_count",
+        "success_in_cooling_off",
+        "receipt_pending",
     ),
     "F05": (
         "problem_id",
@@ -91,8 +110,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "sales_channel",
     ),
     "F06": ("line_code", "premium", "policies_new", "policies_in_force", "person_times"),
-    "F11": ("fi_ledger", "fi_rules", "fi_sales_covered"),
-    "R01": ("reg_ref_no", "forwarded_on", "reg_validity"),
+    "F11": ("fi_ledger", "fi_rules", "fi_sales_covered", "fi_pilot", "cp_weight_pct", "fi_weight_pct"),
+    "F12": ("departure_id", "apply_date", "effective_date", "orphan_policies", "called", "called_ok"),
+    "F13": ("screened", "risk_cleared", "pre_resolved"),
+    "R01": ("reg_ref_no", "received_on", "forwarded_on", "reg_validity"),
     **conduct_answers.NEEDED,
 }
 """Columns the KPIs read, by form; nothing else is kept."""
@@ -102,6 +123,7 @@ _OWN_KEYS = {
     "F03": ("mediation_org", "mediation_id"),
     "F04": ("callback_id",),
     "F05": ("problem_id",),
+    "F12": ("departure_id",),
 }
 _MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06")
 _QUARTERLY = ("F07", "F08", "F11", "F15", "F16")
@@ -109,6 +131,10 @@ _QUARTER_TYPES = ("quarter", "half_year", "year")
 _YEAR_TYPES = ("month", "quarter", "half_year", "year", "ytd")
 _SHORT_TYPES = ("month", "quarter", "half_year")
 _PER_PREMIUM, _PER_POLICIES = 10**8, 10**4
+_RECTIFICATION_DAYS = 30
+_FORWARDING_DAYS = 7
+_ENOUGH_WEIGHT = 500
+"""Five percent, in hundredths."""
 _C = pl.col
 
 
@@ -246,11 +272,14 @@ class _Answers:
         self._f02 = self._latest("F02")
         self._f03 = self._latest("F03")
         self._f04 = self._latest("F04")
+        self._f04s = self._rows("F04S")
         self._f05 = self._latest("F05")
         self._f06 = self._rows("F06")
         # Without a whole quarter nobody has filed governance facts.
         self._f11 = self._rows("F11") if "F11" in facts.rows else None
         self._r01 = self._rows("R01")
+        self._f12 = self._latest("F12")
+        self._f13 = self._rows("F13")
 
     def all(self) -> list[pl.DataFrame]:
         """Rows of every KPI."""
@@ -260,12 +289,20 @@ class _Answers:
             self._complaint_rates,
             self._complaint_structure,
             self._complaint_handling,
+            self._complaint_outcomes,
+            self._surrender_differences,
+            self._forwarding,
             self._governance,
+            self._weights,
             self._first_inquiries,
             self._mediations,
+            self._mediation_course,
             self._call_backs,
             self._problems,
             self._conduct,
+            self._summaries,
+            self._departures,
+            self._screening,
             self._quality,
         ]
         return [rows for group in groups for rows in group()]
@@ -307,23 +344,25 @@ class _Answers:
         Args:
             rows: with ``reporter`` and the columns asked for.
             day: date column that decides the month; rows without it do not count.
-            num: which rows count above; none if not given.
-            den: which rows count below; none if not given.
+            num: which rows count above, or how much of each; none if not given.
+            den: which rows count below, or how much of each; none if not given.
             left_out: rows that wait for their limit; they count neither above nor below.
             by: columns to divide by, one at a time (rows without a value fall out of the division).
             total: also count undivided.
         """
         waits = (left_out if left_out is not None else pl.lit(value=False)).fill_null(value=False)
-        nothing = pl.lit(value=False)
-        above = (num if num is not None else nothing).fill_null(value=False) & ~waits
-        below = (den if den is not None else nothing).fill_null(value=False) & ~waits
+        nothing = pl.lit(0, pl.Int64)
+        above, below = (
+            pl.when(~waits).then(one.cast(pl.Int64)).otherwise(0).fill_null(0) if one is not None else nothing
+            for one in (num, den)
+        )
         dated = rows.with_columns(self._at(day).alias("month")).filter(_C("month").is_not_null())
         marked = dated.select(
             "reporter",
             "month",
             *by,
-            above.cast(pl.Int64).alias("num"),
-            below.cast(pl.Int64).alias("den"),
+            above.alias("num"),
+            below.alias("den"),
             waits.cast(pl.Int64).alias("left_out"),
         )
         parts = [
@@ -660,26 +699,120 @@ class _Answers:
         )
         return pl.concat([mean, median])
 
+    def _complaint_outcomes(self) -> list[pl.DataFrame]:
+        """CMP-02 matters, 16 from the regulator, 20 repeats, 21 escalated, 22 accommodated, 24 unmet demands,
+        25 changed on verification, 26 causes put right."""
+        every = pl.lit(value=True)
+        valid, f01 = self._valid(), self._f01
+        source = _C("source_channel").cast(pl.String)
+        matters = self._tally(valid, "received_on", num=_C("matter_count"), by=("line_code",))
+        own = self._tally(
+            valid.filter(source.str.starts_with("OWN_")), "received_on", num=_C("matter_count")
+        ).with_columns(pl.lit("complaint_basis").alias("dimension"), pl.lit("OWN").alias("dimension_value"))
+        table = tables.by_grain(self._book.scope(("F01",)), self._sums(pl.concat([matters, own])))
+        escalated = _C("escalation") != "无"
+        kinds = self._tally(
+            valid.filter(escalated), "received_on", num=every, by=("escalation",), total=False
+        )
+        closed = _C("status") == "已办结"
+        waiting = (_C("status") == "处理中") & (_C("due_date") >= self._today)
+        verified = f01.filter(_C("verify_result").is_not_null())
+        faulty = f01.filter(closed & (_C("responsible") == "有责"))
+        recent = _C("decision_date") >= self._today - timedelta(days=_RECTIFICATION_DAYS)
+
+        def share(
+            kpi: str, tally: pl.DataFrame, *, small: bool = False, immature: bool = False
+        ) -> pl.DataFrame:
+            return self._share(kpi, ("F01",), tally, small=small, immature=immature)
+
+        return [
+            tables.labelled(tables.counts(table), self._book, "CMP-02"),
+            share(
+                "CMP-16",
+                self._tally(valid, "received_on", num=source.str.starts_with("REG_"), den=every),
+            ),
+            share(
+                "CMP-20", self._tally(f01, "received_on", num=_C("validity") == "重复", den=every), small=True
+            ),
+            share("CMP-21", self._tally(valid, "received_on", num=escalated, den=every), small=True),
+            self._parts("CMP-21", ("F01",), kinds, self._tally(valid, "received_on", den=every), small=True),
+            share("CMP-22", self._tally(f01, "received_on", num=_C("settlement_type") != "无", den=every)),
+            share(
+                "CMP-24",
+                self._tally(
+                    f01, "received_on", num=closed & (_C("outcome") == "不支持"), den=closed, left_out=waiting
+                ),
+                immature=True,
+            ),
+            share(
+                "CMP-25",
+                self._tally(verified, "received_on", num=_C("verify_result") != "维持", den=every),
+                small=True,
+            ),
+            share(
+                "CMP-26",
+                self._tally(
+                    faulty,
+                    "decision_date",
+                    num=_C("rectify_close_date").is_not_null(),
+                    den=every,
+                    left_out=recent,
+                ),
+                immature=True,
+            ),
+        ]
+
+    def _surrender_differences(self) -> list[pl.DataFrame]:
+        """CMP-23 money paid above cash value, and its change on the year before."""
+        tally = self._tally(self._f01, "received_on", num=_C("surrender_diff_amount"))
+        table = tables.by_grain(self._book.scope(("F01",)), self._sums(tally))
+        found = [tables.labelled(tables.counts(table, money=True), self._book, "CMP-23")]
+        for book in (self._book, self._comparable):
+            yearly = tables.growth(
+                book,
+                book.scope(("F01",)),
+                self._sums(tally, book),
+                "year_before",
+                types=_YEAR_TYPES,
+                money=True,
+            )
+            found.append(tables.labelled(yearly, book, "CMP-23Y"))
+        return found
+
+    def _forwarding(self) -> list[pl.DataFrame]:
+        """CMP-27: forwarded by the seventh working day after receipt, of what the register holds."""
+        received = self._r01["received_on"].to_physical().cast(pl.Int64).to_numpy()
+        limit = pl.Series("limit", self._days.add(received, _FORWARDING_DAYS)).cast(pl.Int32).cast(pl.Date)
+        tally = self._tally(
+            self._r01.with_columns(limit),
+            "received_on",
+            num=_C("forwarded_on") <= _C("limit"),
+            den=pl.lit(value=True),
+        )
+        return [self._share("CMP-27", ("R01",), tally, grains=("bureau",))]
+
     # ---------------------------------------------------------------------------------- governance, ledger
 
     def _governance(self) -> list[pl.DataFrame]:
-        """FIR-01 ledgers, FIR-02 rules, FIR-07 sales front covered: insurers of the window's last quarter."""
+        """FIR-01 ledgers, 02 rules, 07 sales front, 09 pilots, GOV-01 weights: of the window's last quarter."""
         if self._f11 is None:
             return []
         book = self._last_quarters()
         scope = book.scope(("F11",))
         found = []
-        for kpi, column, dimension in (
-            ("FIR-01", "fi_ledger", ("total", "total")),
-            ("FIR-02", "fi_rules", ("total", "total")),
-            ("FIR-07", "fi_sales_covered", ("variant", "institutions")),
+        for kpi, has, dimension in (
+            ("FIR-01", _C("fi_ledger"), ("total", "total")),
+            ("FIR-02", _C("fi_rules"), ("total", "total")),
+            ("FIR-07", _C("fi_sales_covered"), ("variant", "institutions")),
+            ("FIR-09", _C("fi_pilot"), ("total", "total")),
+            ("GOV-01", _C("cp_weight_pct") >= _ENOUGH_WEIGHT, ("total", "total")),
         ):
             tally = self._f11.select(
                 "reporter",
                 (_C("filed_month") + 2).alias("month"),
                 pl.lit(dimension[0]).alias("dimension"),
                 pl.lit(dimension[1]).alias("dimension_value"),
-                _C(column).cast(pl.Int64).alias("num"),
+                has.fill_null(value=False).cast(pl.Int64).alias("num"),
                 pl.lit(1, pl.Int64).alias("den"),
                 pl.lit(0, pl.Int64).alias("left_out"),
             )
@@ -690,6 +823,48 @@ class _Answers:
                 dense=(dimension,),
             )
             found.append(tables.labelled(tables.ratios(table), book, kpi))
+        return found
+
+    def _weights(self) -> list[pl.DataFrame]:
+        """GOV-02: least, middle and greatest weight of inquiries and complaints, of insurers that state one."""
+        if self._f11 is None:
+            return []
+        book = self._last_quarters()
+        scope = book.scope(("F11",))
+        stated = self._f11.select(
+            "reporter",
+            (_C("filed_month") + 2).alias("month"),
+            _C("fi_weight_pct").cast(pl.Int64).alias("weight"),
+        ).drop_nulls("weight")
+        single = book.in_windows(stated).join(
+            scope.filter("complete").select("window", "reporter", "insurer_type"), on=["window", "reporter"]
+        )
+        found = []
+        for grain in ("insurer_type", "bureau"):
+            keys = list(tables.GRAINS[grain])
+            spread = single.group_by("window", *keys).agg(
+                _C("weight").min().alias("min"),
+                tables.divide(_twice_the_middle("weight"), pl.lit(2)).alias("median"),
+                _C("weight").max().alias("max"),
+                pl.len().cast(pl.Int64).alias("used"),
+            )
+            groups = tables.groups_of(scope, grain)
+            table = groups.join(spread, on=["window", *keys], how="left")
+            for name in ("min", "median", "max"):
+                valued = table.with_columns(
+                    pl.lit("statistic").alias("dimension"),
+                    pl.lit(name).alias("dimension_value"),
+                    pl.lit(None, pl.Int128).alias("numerator"),
+                    tables.shown(_C("used").fill_null(0).cast(pl.Int128) * tables.MICRO).alias("denominator"),
+                    tables.shown(_C(name).cast(pl.Int128)).alias("value"),
+                )
+                marked = tables.with_status(
+                    valued,
+                    MISSING=~_C("complete"),
+                    ZERO_DEN=_C("complete") & _C("used").is_null(),
+                    PARTIAL=_C("complete") & _C("partial"),
+                )
+                found.append(tables.labelled(marked, book, "GOV-02"))
         return found
 
     def _last_quarters(self) -> Book:
@@ -781,6 +956,36 @@ class _Answers:
             self._share("MED-04", ("F03",), fulfilled, immature=True),
         ]
 
+    def _mediation_course(self) -> list[pl.DataFrame]:
+        """MED-05 days from application to end, MED-06 refused without a listed reason, MED-07 first successes."""
+        every = pl.lit(value=True)
+        scope = self._book.scope(("F03",))
+        ended = self._f03.filter(_C("end_date").is_not_null()).with_columns(
+            (_C("end_date") - _C("apply_date")).dt.total_days().alias("took")
+        )
+        found = []
+        for by, total, grains in (((), True, tuple(tables.GRAINS)), (("mediation_org",), False, ("bureau",))):
+            tally = self._tally(ended, "end_date", num=_C("took"), den=every, by=by, total=total)
+            dense = tables.TOTAL if total else ()
+            table = tables.by_grain(scope, self._sums(tally), grains=grains, dense=dense)
+            found.append(tables.labelled(tables.ratios(table, per=1), self._book, "MED-05"))
+        notified = self._f03.filter(_C("org_notified_date").is_not_null())
+        unreasoned = ~_C("org_accepts") & (_C("refuse_reason").is_null() | (_C("refuse_reason") == "其他"))
+        refused = self._tally(notified, "org_notified_date", num=unreasoned, den=every)
+        first = (
+            self._f03.filter(_C("result").is_in(["成功", "部分成功"]))
+            .sort("end_date", maintain_order=True)
+            .unique("org_code", keep="first", maintain_order=True)
+        )
+        table = tables.by_grain(scope, self._sums(self._tally(first, "end_date", num=every)))
+        opening = self._book.windows.filter(_C("first") == 0)["window"].to_list()
+        counted = tables.counts(table, unknown=_C("window").is_in(opening))
+        return [
+            *found,
+            self._share("MED-06", ("F03",), refused),
+            tables.labelled(counted, self._book, "MED-07"),
+        ]
+
     # ----------------------------------------------------------------------------------- call-backs, problems
 
     def _call_backs(self) -> list[pl.DataFrame]:
@@ -837,6 +1042,94 @@ class _Answers:
             self._parts("CBK-09", ("F04", "F05"), kinds, whole),
         ]
 
+    # --------------------------------------------------------------------------- summaries, letters
+
+    def _monthly(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Rows of windows of one month: what is filed again while it waits is added up over no longer one."""
+        months = self._book.windows.filter(_C("period_type") == "month").select("window")
+        return table.join(months, on="window", how="semi")
+
+    def _summaries(self) -> list[pl.DataFrame]:
+        """CBK-01 to 04 by the summary of new policies, CBK-12 receipts of letters returned."""
+        new, basis = self._f04s.filter(_C("callback_type") == "新单"), ("call_back_basis", "summary")
+        found = []
+        for kpi, num in (
+            ("CBK-01", "due_count"),
+            ("CBK-02", "done_count"),
+            ("CBK-03", "success_count"),
+            ("CBK-04", "success_in_cooling_off"),
+        ):
+            tally = self._amounts(new, "filed_for", num=num, den="due_count", dimension=basis)
+            table = tables.by_grain(self._book.scope(("F04S",)), self._sums(tally), dense=(basis,))
+            valued = tables.counts(table) if kpi == "CBK-01" else tables.ratios(table)
+            found.append(tables.labelled(self._monthly(valued), self._book, kpi))
+        letters = self._f04.filter(_C("method") == "信函")
+        every = pl.lit(value=True)
+        pending = self._amounts(self._f04s, "filed_for", den="receipt_pending").with_columns(
+            _C("den").alias("left_out")
+        )
+        back = self._tally(letters, "receipt_signed_on", num=every, den=every)
+        table = tables.by_grain(
+            self._book.scope(("F04", "F04S")), self._sums(pl.concat([back, pending.select(back.columns)]))
+        )
+        valued = tables.ratios(table, immature=True)
+        return [*found, tables.labelled(self._monthly(valued), self._book, "CBK-12")]
+
+    # ------------------------------------------------------------------------------- departures, screening
+
+    def _amounts(
+        self,
+        rows: pl.DataFrame,
+        day: str,
+        *,
+        num: str | None = None,
+        den: str | None = None,
+        dimension: tuple[str, str] = ("total", "total"),
+    ) -> pl.DataFrame:
+        """A tally of amounts filed in columns; rows without the date do not count."""
+        return (
+            rows.with_columns(self._at(day).alias("month"))
+            .filter(_C("month").is_not_null())
+            .group_by("reporter", "month")
+            .agg(
+                (_C(num).cast(pl.Int64) if num else pl.lit(0, pl.Int64)).sum().alias("num"),
+                (_C(den).cast(pl.Int64) if den else pl.lit(0, pl.Int64)).sum().alias("den"),
+            )
+            .select(
+                "reporter",
+                "month",
+                pl.lit(dimension[0]).alias("dimension"),
+                pl.lit(dimension[1]).alias("dimension_value"),
+                "num",
+                "den",
+                pl.lit(0, pl.Int64).alias("left_out"),
+            )
+        )
+
+    def _departures(self) -> list[pl.DataFrame]:
+        """CBK-10 orphaned policies called, CBK-11 departures processed after every call was successful."""
+        in_full = _C("called_ok") == _C("orphan_policies")
+        processed = self._tally(self._f12, "effective_date", num=in_full, den=pl.lit(value=True))
+        called = self._amounts(self._f12, "apply_date", num="called", den="orphan_policies")
+        return [self._share("CBK-10", ("F12",), called), self._share("CBK-11", ("F12",), processed)]
+
+    def _screening(self) -> list[pl.DataFrame]:
+        """RSK-01 risks cleared, FIR-08 disputes resolved before a complaint: of first inquiries, and by screening."""
+        cleared = self._amounts(self._f13, "filed_for", num="risk_cleared", den="screened")
+        inquiries = self._f02.with_columns(_C("inquiry_at").dt.date().alias("asked_on"))
+        found = [self._share("RSK-01", ("F13",), cleared)]
+        for form, tally, dimension in (
+            ("F02", self._tally(inquiries, "asked_on", num=_C("pre_resolved")), ("total", "total")),
+            (
+                "F13",
+                self._amounts(self._f13, "filed_for", num="pre_resolved", dimension=("variant", "screening")),
+                ("variant", "screening"),
+            ),
+        ):
+            table = tables.by_grain(self._book.scope((form,)), self._sums(tally), dense=(dimension,))
+            found.append(tables.labelled(tables.counts(table), self._book, "FIR-08"))
+        return found
+
     # ---------------------------------------------------------------------------------------------- quality
 
     def _quality(self) -> list[pl.DataFrame]:
@@ -880,7 +1173,7 @@ class _Answers:
 
 
 #: Divisions that stand for a whole KPI, beside the undivided value.
-_WHOLE = ("policy_basis", "statistic", "variant")
+_WHOLE = ("policy_basis", "statistic", "variant", "call_back_basis")
 
 
 def _restatements(rows: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from pipelines.samples import (
     conduct_expected,
     deltas,
     expected,
+    expected_mirrors,
     incidents,
     registry,
     rendering,
@@ -33,13 +34,14 @@ from pipelines.samples import (
 )
 from pipelines.samples.days import WorkingDays, as_date, day_number
 from pipelines.samples.defects import Planted, Planter, prepare
+from pipelines.samples.expected_departures import OrphanCalls
 from pipelines.samples.filings import Desk, Filing
 from pipelines.samples.outbox import Outbox
 from pipelines.samples.registry import DEFUNCT_BRANCHES, SUPERVISOR, Insurer, Registry, quarter_index
 from pipelines.samples.truth import Lapses, Truth, middle, whole_quarters
 from pipelines.samples.volumes import rows_per_month
 
-MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06", "F09", "F10", "R01", "R05")
+MONTHLY = ("F01", "F02", "F03", "F04", "F04S", "F05", "F06", "F09", "F10", "F12", "F13", "R01", "R05")
 QUARTERLY = ("F07", "F08", "F11", "F15", "F16")
 MAX_MONTHS = 120
 _C = pl.col
@@ -218,6 +220,7 @@ class _Run:
         self._planter = Planter(history)
         self._past = expected.Past()
         self._conduct_past = conduct_expected.Past()
+        self._orphan_calls = OrphanCalls()
         self._outbox = Outbox(inbox, catalogue, institutions, seed)
         self._facts = answers.Facts()
         self._findings: list[pl.DataFrame] = []
@@ -289,6 +292,8 @@ class _Run:
                 expected.across_forms(rows, everyone, self._past, self._registry, span),
                 expected.across_periods(rows, everyone, self._past, self._registry, span),
                 conduct_expected.across_forms(rows, everyone, self._conduct_past, self._registry, span),
+                self._orphan_calls.successes(rows, everyone, period),
+                expected_mirrors.summaries(rows, everyone),
             ]
         )
         for form, one in filed.items():

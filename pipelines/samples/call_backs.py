@@ -23,6 +23,7 @@ from pipelines.samples.days import (
     seen_date,
     seen_moment,
 )
+from pipelines.samples.departures import leavers
 from pipelines.samples.identities import AGENTS, pack
 from pipelines.samples.market import Market, long_term_policies
 from pipelines.samples.randomness import Bools, Ints, chance, enum_series, pick, pick_by, seeds, stream
@@ -107,6 +108,14 @@ class CallBacks:
             cases = pl.concat([self.problems, cases])
         self._lives, self.problems = born, cases
 
+    def orphaned(self, month: int) -> pl.DataFrame:
+        """Call-backs of policies that an agent who leaves in the month orphans (lives)."""
+        return self._lives.filter(
+            (pl.col("born") == month)
+            & (pl.col("callback_type") == "孤儿保单")
+            & pl.col("agent_code").is_not_null()
+        )
+
     def turned_into_complaints(self, month: int) -> pl.DataFrame:
         """Problem cases handled in the month by making them a complaint (lives; see ``problems``)."""
         period = self._market.months[month]
@@ -173,6 +182,41 @@ class CallBacks:
             # Not filed; defects that must not return in the next month's file ask for these.
             (pl.col("closed_day") <= end).alias("_closes"),
             (pl.col("born") < month).alias("_carried"),
+        )
+
+    def summary_file(self, month: int) -> pl.DataFrame:
+        """F04S rows: the month's F04 by branch, channel, product type and call-back type, without the common header.
+
+        What a letter waits for is known here alone: F04 names the method only of what is completed.
+        """
+        start, end = first_day(self._market.months[month]), last_day(self._market.months[month])
+        cell = ("reporter", "branch", "sales_channel", "product_type", "callback_type")
+        done, success = pl.col("completed_day") <= end, pl.col("success")
+        in_time = pl.col("completed_day") <= pl.col("delivery_day") + pl.col("cooling_off_days")
+        delivered = pl.col("delivery_day") <= end
+        found = pl.col("problem_day") <= end
+        waiting = ~done & ~found
+        letter = (pl.col("method") == "信函") & (pl.col("first_day") <= end)
+        solved = self.problems.filter(
+            pl.col("handled_day").is_between(start, end) & (pl.col("handle_result") == "成功")
+        ).select("problem_id", solved=pl.lit(value=True))
+        figures = {
+            "due_count": pl.lit(value=True),
+            "done_count": done,
+            "success_count": done & success,
+            "success_in_cooling_off": done & success & delivered & in_time,
+            "in_progress": waiting & ~letter,
+            "receipt_pending": waiting & letter,
+            "problem_new": pl.col("problem_day").is_between(start, end),
+            "problem_handled": pl.col("solved").fill_null(value=False),
+            "problem_open": ~done & found,
+        }
+        due = self._lives.filter("must_call").join(solved, on="problem_id", how="left", maintain_order="left")
+        return due.group_by(*cell, maintain_order=True).agg(
+            one.cast(pl.Int64).sum().alias(name)
+            if name != "due_count"
+            else pl.len().cast(pl.Int64).alias(name)
+            for name, one in figures.items()
         )
 
     def problem_file(self, month: int) -> pl.DataFrame:
@@ -270,48 +314,55 @@ class CallBacks:
         problem_id = np.full(cell.size, -1, dtype=np.int64)
         problem_id[np.flatnonzero(problem)] = pack(company[problem], period, np.arange(problem.sum()))
         products = np.asarray([CALL_BACK_PRODUCTS.index(_PRODUCTS.get(line, "其他")) for line in LINES])
-        lives = pl.DataFrame(
-            {
-                "reporter": reporter.astype(np.int32),
-                "branch": market.branch[cell].astype(np.int32),
-                "born": np.full(cell.size, month, dtype=np.int16),
-                "callback_id": pack(company, period, number),
-                "policy_hash": seeds(rng, cell.size),
-                "callback_type": enum_series(
-                    CALL_BACK_TYPES,
-                    np.where(is_new, 0, pick(rng, cell.size, weights(CALL_BACK_TYPES, _OTHER_TYPES))),
-                ),
-                "issue_day": issue.astype(np.int32),
-                "delivery_day": delivery.astype(np.int32),
-                "cooling_off_days": cooling.astype(np.int16),
-                "product_type": enum_series(CALL_BACK_PRODUCTS, products[market.line[cell]]),
-                "pay_mode": enum_series(PAY_MODES, pay_regularly.astype(np.int64)),
-                "sales_channel": enum_series(CHANNELS, channel),
-                "agent_code": agent,
-                "must_call": ~exempt,
-                "exempt_reason": enum_series(EXEMPT_REASONS, np.where(exempt, reason, -1)),
-                "attempts": np.where(exempt, 0, np.where(reached, rng.geometric(0.6, cell.size), 5)).astype(
-                    np.int16
-                ),
-                "first_day": first.astype(np.int32),
-                "first_second": first_second,
-                "method": enum_series(METHODS, pick(rng, cell.size, (0.74, 0.23, 0.015, 0.015))),
-                "completed_day": completed.astype(np.int32),
-                "completed_second": np.where(reached, completed_second, NEVER * SECONDS_PER_DAY),
-                **{name: enum_series(ANSWERS, position) for name, position in answers.items()},
-                "success": reached & ~problem,
-                "recording_ref": seeds(rng, cell.size),
-                "problem_id": problem_id,
-                "problem_day": problem_day.astype(np.int32),
-                "closed_day": closed.astype(np.int32),
-            }
-        ).with_columns(
-            pl.when(pl.Series(has_agent)).then(pl.col("agent_code")).otherwise(None).alias("agent_code"),
-            pl.when(pl.Series(pay_regularly))
-            .then(pl.col("q7_pay_term"))
-            .otherwise(None)
-            .alias("q7_pay_term"),
-            pl.when(pl.col("problem_id") >= 0).then(pl.col("problem_id")).otherwise(None).alias("problem_id"),
+        lives = (
+            pl.DataFrame(
+                {
+                    "reporter": reporter.astype(np.int32),
+                    "branch": market.branch[cell].astype(np.int32),
+                    "born": np.full(cell.size, month, dtype=np.int16),
+                    "callback_id": pack(company, period, number),
+                    "policy_hash": seeds(rng, cell.size),
+                    "callback_type": enum_series(
+                        CALL_BACK_TYPES,
+                        np.where(is_new, 0, pick(rng, cell.size, weights(CALL_BACK_TYPES, _OTHER_TYPES))),
+                    ),
+                    "issue_day": issue.astype(np.int32),
+                    "delivery_day": delivery.astype(np.int32),
+                    "cooling_off_days": cooling.astype(np.int16),
+                    "product_type": enum_series(CALL_BACK_PRODUCTS, products[market.line[cell]]),
+                    "pay_mode": enum_series(PAY_MODES, pay_regularly.astype(np.int64)),
+                    "sales_channel": enum_series(CHANNELS, channel),
+                    "agent_code": agent,
+                    "must_call": ~exempt,
+                    "exempt_reason": enum_series(EXEMPT_REASONS, np.where(exempt, reason, -1)),
+                    "attempts": np.where(
+                        exempt, 0, np.where(reached, rng.geometric(0.6, cell.size), 5)
+                    ).astype(np.int16),
+                    "first_day": first.astype(np.int32),
+                    "first_second": first_second,
+                    "method": enum_series(METHODS, pick(rng, cell.size, (0.74, 0.23, 0.015, 0.015))),
+                    "completed_day": completed.astype(np.int32),
+                    "completed_second": np.where(reached, completed_second, NEVER * SECONDS_PER_DAY),
+                    **{name: enum_series(ANSWERS, position) for name, position in answers.items()},
+                    "success": reached & ~problem,
+                    "recording_ref": seeds(rng, cell.size),
+                    "problem_id": problem_id,
+                    "problem_day": problem_day.astype(np.int32),
+                    "closed_day": closed.astype(np.int32),
+                }
+            )
+            .with_columns(
+                pl.when(pl.Series(has_agent)).then(pl.col("agent_code")).otherwise(None).alias("agent_code"),
+                pl.when(pl.Series(pay_regularly))
+                .then(pl.col("q7_pay_term"))
+                .otherwise(None)
+                .alias("q7_pay_term"),
+                pl.when(pl.col("problem_id") >= 0)
+                .then(pl.col("problem_id"))
+                .otherwise(None)
+                .alias("problem_id"),
+            )
+            .pipe(_with_leavers, company, month)
         )
         linked = lives.filter(pl.Series(problem)).select(
             "reporter", "branch", "problem_id", "callback_id", "agent_code", "sales_channel", "policy_hash"
@@ -362,3 +413,11 @@ class CallBacks:
                 "complaint_id": pl.Series([None] * size, dtype=pl.Int64),
             }
         )
+
+
+def _with_leavers(lives: pl.DataFrame, company: Ints, month: int) -> pl.DataFrame:
+    """Give the orphaned policies that had an agent the codes of the agents who leave."""
+    orphaned = (lives["callback_type"] == "孤儿保单") & lives["agent_code"].is_not_null()
+    at_rows = np.flatnonzero(orphaned.to_numpy())
+    agents = leavers(lives["reporter"][at_rows], company[at_rows], month)
+    return lives.with_columns(lives["agent_code"].scatter(at_rows, agents).alias("agent_code"))

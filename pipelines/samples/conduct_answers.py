@@ -185,8 +185,8 @@ class ConductAnswers:
         shown = self._book.windows.filter(_C("period_type").is_in(list(_QUARTER_TYPES)))
         return Book(self._book.insurers, self._book.coverage, shown)
 
-    def _registered(self, *, of_insurers: bool) -> pl.DataFrame:
-        """Who is asked about in the bureau's own register: everybody who owed anything, or the bureau itself."""
+    def _bureau(self) -> pl.DataFrame:
+        """The bureau itself, asked about its own register."""
         held = (
             self._book.windows.join_where(
                 self._book.coverage.filter(_C("form") == "R05"),
@@ -196,14 +196,6 @@ class ConductAnswers:
             .group_by("window")
             .agg(_C("in_force").all().alias("held"))
         )
-        if of_insurers:
-            owing = self._book.coverage.filter(_C("reporter") != SUPERVISOR)["form"].unique().to_list()
-            asked = self._book.scope(tuple(owing))
-            return (
-                asked.join(held, on="window", how="left")
-                .with_columns(_C("held").fill_null(value=False).alias("complete"))
-                .drop("held")
-            )
         insurers = self._book.insurers
         nobody = [
             pl.lit(None, insurers.schema[name]).alias(name) for name in insurers.columns if name != "reporter"
@@ -431,11 +423,11 @@ class ConductAnswers:
             _C("called_at").dt.date().alias("called_on"), _C("transferred_at").dt.date().alias("moved_on")
         )
         own = rows.with_columns(pl.lit(SUPERVISOR, pl.Int64).alias("reporter"))
-        bureau = self._registered(of_insurers=False)
+        bureau = self._bureau()
         answered = self._amounts(own, "called_on", num=_C("answered"), den=_ONE)
         calls = self._amounts(own, "called_on", num=_ONE, by="call_kind")
         moved = rows.filter(_C("moved_on").is_not_null())
-        everybody = self._registered(of_insurers=True)
+        everybody = self._book.scope(("R05",))
         over = (pl.lit(self._today) - _C("moved_on")).dt.total_days() > _DAYS_TO_RETURN
         again = ((_C("recomplained_on") - _C("moved_on")).dt.total_days() <= _DAYS_TO_RETURN).fill_null(
             value=False

@@ -966,11 +966,109 @@ _R05: tuple[Defect, ...] = (
     ),
 )
 
+_WHOLE_CELL = {
+    "due_count": pl.lit(1_200, pl.Int64),
+    "done_count": pl.lit(1_200, pl.Int64),
+    "success_count": pl.lit(1_200, pl.Int64),
+    "in_progress": pl.lit(0, pl.Int64),
+    "receipt_pending": pl.lit(0, pl.Int64),
+    "problem_open": pl.lit(0, pl.Int64),
+}
+
+_F04S: tuple[Defect, ...] = (
+    Defect(
+        "withdrawn among the due",
+        "F04S",
+        (("F04S-I01", "due_count"),),
+        _C("due_count") > 0,
+        {"due_count": _C("due_count") + 1},
+        small=True,
+    ),
+    Defect(
+        "more in cooling-off than in all",
+        "F04S",
+        (("F04S-I02", "success_count"),),
+        _C("success_count") > 0,
+        {"success_in_cooling_off": _C("success_count") + 1},
+        small=True,
+    ),
+    Defect("too good to be true", "F04S", (), _C("success_count") < _C("due_count"), _WHOLE_CELL, small=True),
+    Defect(
+        "completed call counted as waiting",
+        "F04S",
+        (),
+        _C("done_count") > _C("success_count"),
+        {"done_count": _C("done_count") - 1, "in_progress": _C("in_progress") + 1},
+        small=True,
+        needs=("F04",),
+    ),
+    Defect("cell left out", "F04S", (), _C("due_count") > 0, drop=True, blocks=False, needs=("F04",)),
+)
+
+_PENDING = _C("effective_date").is_null() & (_C("called_ok") < _C("orphan_policies"))
+
+_F12: tuple[Defect, ...] = (
+    Defect(
+        "more called than orphaned",
+        "F12",
+        (("F12-I01", "called_ok"),),
+        _C("_closes"),
+        {"called": _C("orphan_policies") + 1},
+        small=True,
+    ),
+    Defect(
+        "processed before every call",
+        "F12",
+        (("F12-I02", "effective_date"),),
+        _PENDING,
+        {"effective_date": _C("updated_at").dt.date()},
+        small=True,
+    ),
+    Defect(
+        "a waiver that nobody granted",
+        "F12",
+        (("F12-I02", "effective_date"),),
+        _PENDING,
+        {"effective_date": _C("updated_at").dt.date(), "waiver_code": pl.lit("HM-2024-9999")},
+        small=True,
+    ),
+    Defect(
+        "a policy that nobody called",
+        "F12",
+        (),
+        _C("_closes"),
+        {name: _C(name) + 1 for name in ("orphan_policies", "called", "called_ok")},
+        small=True,
+        needs=("F04",),
+    ),
+)
+
+_F13: tuple[Defect, ...] = (
+    Defect(
+        "more cleared than found",
+        "F13",
+        (("F13-I01", "risk_cleared"),),
+        pl.lit(value=True),
+        {"risk_cleared": _C("risk_found") + 1},
+        small=True,
+    ),
+    Defect(
+        "fewer than none resolved",
+        "F13",
+        (("GEN-I03", "pre_resolved"),),
+        pl.lit(value=True),
+        {"pre_resolved": pl.lit(-1, pl.Int64)},
+        small=True,
+    ),
+    Defect("batch filed twice", "F13", (), pl.lit(value=True), double=True, small=True),
+)
+
 DEFECTS: tuple[Defect, ...] = (
     *_F01,
     *_F02,
     *_F03,
     *_F04,
+    *_F04S,
     *_F05,
     *_F06,
     *_F07,
@@ -978,6 +1076,8 @@ DEFECTS: tuple[Defect, ...] = (
     *_F09,
     *_F10,
     *_F11,
+    *_F12,
+    *_F13,
     *_F15,
     *_F16,
     *_R05,
@@ -1220,6 +1320,7 @@ _KEYS = {
     "F15": "activity_id",
     "F16": "survey_id",
     "R05": "call_id",
+    "F12": "departure_id",
 }
 
 

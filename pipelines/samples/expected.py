@@ -39,6 +39,7 @@ WARNINGS = (
     "F03-I05",
     "F03-X02",
     "F04-I06",
+    "F04S-I03",
     "F06-I02",
     "F06-P02",
     "F07-I03",
@@ -60,6 +61,9 @@ _REPEAT_DAYS = 90
 _CROWD = 5
 _FORWARD_WORKING_DAYS = 7
 _WEIGHTS = (500, 6_000)
+_TOO_MANY = 1_000
+_ALL = 10_000
+"""A whole in hundredths of a per cent."""
 _MOVE_ROWS = 20
 _RECENT, _LEAST_RECENT = 6, 3
 _MEASURES: Mapping[str, tuple[str, ...]] = {
@@ -121,6 +125,10 @@ def row_warnings(form: str, rows: pl.DataFrame, period_end: date, days: WorkingD
             found = [
                 ("F04-I06", "first_attempt_at", _C("first_attempt_at").dt.date() > _C("cooling_off_end"))
             ]
+        case "F04S":
+            due, success = _C("due_count"), _C("success_count")
+            perfect = (due > _TOO_MANY) & (success <= due) & ((success * 20_000 + due) // (due * 2) >= _ALL)
+            found = [("F04S-I03", "success_count", perfect)]
         case "F06":
             found = [("F06-I02", "premium", _C("premium") < 0)]
         case "F11":

@@ -39,6 +39,8 @@ ID_LETTERS = {
     "call_id": "L",
     "activity_id": "E",
     "survey_id": "D",
+    "departure_id": "LZ",
+    "batch_id": "PC",
 }
 """Prefix of every id column that is kept as a packed number."""
 

@@ -20,11 +20,12 @@ import polars as pl
 
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import conduct, governance, market
+from pipelines.samples import conduct, governance, market, screening
 from pipelines.samples.call_backs import CallBacks
 from pipelines.samples.complaints import Complaints
 from pipelines.samples.conduct import Conduct
 from pipelines.samples.days import WorkingDays
+from pipelines.samples.departures import Departures
 from pipelines.samples.randomness import stream
 from pipelines.samples.registry import Registry, master
 from pipelines.samples.vocabulary import ACTIONS
@@ -72,6 +73,7 @@ class Truth:
         self._market = market.build(seed, registry, months, scale)
         self._denominators = market.Denominators(self._market, seed)
         self._call_backs = CallBacks(self._market, seed, days)
+        self._departures = Departures(self._market, seed)
         self._complaints = Complaints(
             self._market, seed, days, silent=lapses.silent, unannounced=lapses.unannounced
         )
@@ -84,10 +86,11 @@ class Truth:
         self._reporter_codes = pl.Series([one.code for one in registry.insurers], dtype=self._codes)
 
     def month(self, month: int) -> dict[str, pl.DataFrame]:
-        """Frames of the monthly forms F01 to F06, F09, F10, R01 and R05."""
+        """Frames of the monthly forms."""
         policies = market.policies(self._market, self._seed, month)
         denominators = self._denominators.month(month, policies)
         self._call_backs.begin(month, policies)
+        self._departures.begin(month, self._call_backs.orphaned(month))
         arrived = self._complaints.begin(month, self._call_backs.turned_into_complaints(month))
         self._call_backs.link_complaints(arrived.transferred_problems, arrived.transferred_complaints)
         period = self._months[month]
@@ -98,8 +101,11 @@ class Truth:
             "F02": self._headed("F02", period, arrived.inquiries),
             "F03": self._headed("F03", period, self._complaints.mediation_file(month)),
             "F04": self._headed("F04", period, self._call_backs.call_file(month)),
+            "F04S": self._headed("F04S", period, self._call_backs.summary_file(month)),
             "F05": self._headed("F05", period, self._call_backs.problem_file(month)),
             "F06": self._headed("F06", period, denominators),
+            "F12": self._headed("F12", period, self._departures.file(month)),
+            "F13": self._headed("F13", period, screening.batches(self._market, self._seed, month)),
             "R01": self._headed("R01", period, arrived.forwarded),
             **{form: self._headed(form, period, rows) for form, rows in of_conduct.items()},
         }

@@ -24,6 +24,7 @@ _ROWS_PER_MONTH: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "F07": (50, 700, 20_000),
         "F09": (3, 60, 2_000),
         "F10": (60, 900, 25_000),
+        "F13": (60, 1_000, 30_000),
         "R01": (20, 450, 14_000),
     }
 )

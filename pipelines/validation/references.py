@@ -15,7 +15,6 @@ from datetime import date
 import duckdb
 
 from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
-from pipelines.validation.marks import compile_marks
 from pipelines.validation.screening import evidence_sql, shown_sql
 from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
@@ -229,11 +228,14 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
 
 
 def _held_back(form: Form) -> str:
-    """Rows (submission_no, row_no) of a form with an E finding, waived or not, as far as rules have run."""
+    """Rows (submission_no, row_no) of a form with an E finding, waived or not, as far as rules have run.
+
+    GEN-P01 is left out: it comes last, and a case whose immutable column is in dispute is still a case.
+    """
     return (
         "SELECT DISTINCT f.submission_no, f.row_no FROM ledger.finding AS f "
         f"JOIN reference.rules AS r ON r.form = '{form.code}' AND r.rule_code = f.rule_code AND r.severity = 'E' "
-        "WHERE f.row_no IS NOT NULL "
+        "WHERE f.row_no IS NOT NULL AND f.rule_code <> 'GEN-P01' "
         f"AND f.submission_no IN (SELECT submission_no FROM counterpart WHERE need = '{PREVIOUS}')"
     )
 
@@ -241,8 +243,8 @@ def _held_back(form: Form) -> str:
 def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Write findings (stage `settle`) of every rule here whose outcome may decide a state, and all query rules.
 
-    Rules that compare with the period before come last: a row is no measure for the next period if any rule holds it
-    back.
+    Rules that compare with the period before come late: a row is no measure for the next period if any rule holds it
+    back. What may not change (GEN-P01) comes last, because it asks whether what was filed before was accepted at all.
     """
     for form in catalogue.forms.values():
         if not _any_checked(con, form):
@@ -255,9 +257,11 @@ def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
                 _actions_fit(con, form, rule)
             elif rule.code == "GEN-U02":
                 _rolls_up(con, form, rule)
-            elif rule.code == "GEN-P01":
-                _immutable(con, catalogue, form, rule)
     _compare_periods(con, catalogue)
+    for form in catalogue.forms.values():
+        for rule in catalogue.rules_for(form):
+            if rule.code == "GEN-P01" and _any_checked(con, form):
+                _immutable(con, form, rule)
 
 
 def _compare_periods(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -481,26 +485,54 @@ def _rolls_up(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
     )
 
 
-def _immutable(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, form: Form, rule: Rule) -> None:
-    """A key filed before keeps its immutable columns; earlier rows that were themselves broken are no measure."""
-    sound = compile_marks(catalogue, form).severity_fired("E")
+def _immutable(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
+    """A key filed before keeps its immutable columns.
+
+    Only what was accepted is a measure: not a row that a rule held back, nor any row of a file that was refused for
+    such rows, else a mistake in a refused file could never be corrected. Waivers and GEN-P01 itself are left aside
+    here, so that the measure does not depend on what is being judged.
+    """
+    columns = [column for column in form.columns if column.immutable and column.name not in form.key]
+    if not columns:
+        return
     key = " AND ".join(f"e.{name} = s.{name}" for name in form.key)
-    for column in (c for c in form.columns if c.immutable and c.name not in form.key):
-        filed, before = f"s.{column.name}::VARCHAR", f"any_value(e.{column.name})::VARCHAR"
-        con.execute(
-            f"""
-            INSERT INTO ledger.finding
-            SELECT s.submission_no, '{rule.code}', 'settle', s.row_no, '{column.name}',
-                {shown_sql(column, filed)}, {shown_sql(column, before)}, NULL
-            FROM self_{form.table} AS s
-            JOIN all_{form.table} AS e ON e.filing_reporter = s.filing_reporter AND {key}
-                AND (e.filing_period_start, e.sequence_no) < (s.filing_period_start, s.sequence_no)
-                AND e.{column.name} <> s.{column.name}
-            WHERE NOT EXISTS (
-                SELECT 1 FROM store.{form.table} AS b
-                WHERE b.submission_no = e.submission_no AND b.row_no = e.row_no AND ({sound}))
-            GROUP BY ALL"""
-        )
+    changed = " UNION ALL ".join(
+        f"""
+        SELECT s.submission_no, s.row_no, '{column.name}' AS column_name, e.submission_no AS earlier_no,
+            e.row_no AS earlier_row, {shown_sql(column, f"s.{column.name}::VARCHAR")} AS filed,
+            {shown_sql(column, f"e.{column.name}::VARCHAR")} AS before
+        FROM self_{form.table} AS s
+        JOIN all_{form.table} AS e ON e.filing_reporter = s.filing_reporter AND {key}
+            AND (e.filing_period_start, e.sequence_no) < (s.filing_period_start, s.sequence_no)
+            AND e.{column.name} <> s.{column.name}"""
+        for column in columns
+    )
+    con.execute(
+        f"""
+        INSERT INTO ledger.finding
+        WITH changed AS MATERIALIZED ({changed}),
+        held AS (
+            SELECT DISTINCT f.submission_no, f.row_no
+            FROM ledger.finding AS f
+            JOIN reference.rules AS r ON r.form = '{form.code}' AND r.rule_code = f.rule_code AND r.severity = 'E'
+            WHERE f.row_no IS NOT NULL AND f.rule_code <> '{rule.code}'
+                AND f.submission_no IN (SELECT earlier_no FROM changed)),
+        refused AS (
+            SELECT h.submission_no
+            FROM held AS h
+            JOIN readable AS s USING (submission_no)
+            JOIN reference.forms AS k ON k.form = '{form.code}' AND k.quarantine_rows
+            LEFT JOIN ledger.base AS b USING (submission_no)
+            GROUP BY h.submission_no
+            HAVING count(*) > any_value(k.reject_above)
+                * greatest(any_value(coalesce(b.file_rows, s.rows_read)), any_value(s.rows_read)))
+        SELECT submission_no, '{rule.code}', 'settle', row_no, column_name, filed,
+            any_value(before ORDER BY before), NULL
+        FROM changed AS c
+        WHERE earlier_no NOT IN (FROM refused)
+            AND NOT EXISTS (SELECT 1 FROM held AS h WHERE h.submission_no = c.earlier_no AND h.row_no = c.earlier_row)
+        GROUP BY submission_no, row_no, column_name, filed"""
+    )
 
 
 def _volume(con: duckdb.DuckDBPyConnection, form: Form) -> None:

@@ -85,8 +85,8 @@ class Bureau:
             marks = ", ".join("?" for _ in cells)
             self.con.execute(f"INSERT INTO rows_{code} ({names}) VALUES ({marks})", list(cells.values()))
 
-    def findings(self, rule_code: str, *under_check: int) -> list[Finding]:
-        code = rule_code.partition("-")[0]
+    def findings(self, rule_code: str, *under_check: int, form: str | None = None) -> list[Finding]:
+        code = form or rule_code.partition("-")[0]
         rule = self.catalogue.forms[code].rule(rule_code)
         assert rule.query is not None
         numbers = ", ".join(map(str, under_check))
@@ -415,12 +415,9 @@ def waiver(**more: Any) -> dict[str, Any]:
 def test_a_waiver_names_a_form_that_insurers_file_by_period(bureau: Bureau) -> None:
     forms = ("F01", "F11", "F99", "R01", "F14", "PUB", None)
     bureau.file(1, "R04", "2024-03", *(waiver(target_form=form) for form in forms), reporter=SUPERVISOR)
-    filed = [
-        code
-        for code, form in bureau.catalogue.forms.items()
-        if form.side == "insurer" and form.frequency != "event"
-    ]
-    needed = " | ".join(sorted(filed))
+    by_period = ("monthly", "quarterly")
+    filed = (f for f in bureau.catalogue.forms.values() if f.side == "insurer" and f.frequency in by_period)
+    needed = " | ".join(sorted(form.code for form in filed))
     assert bureau.findings("R04-I03", 1) == [
         (1, n, value, needed) for n, value in ((4, "F99"), (5, "R01"), (6, "F14"), (7, "PUB"))
     ]
@@ -1381,3 +1378,201 @@ def test_choices_add_up_to_the_valid_answers(bureau: Bureau) -> None:
         choice("two n", "B", 10, valid_answers=53),
     )
     assert bureau.findings("F16-U02", 1) == [(1, None, "DC short", "53 ≠ 54")]
+
+
+def orphan_call(
+    number: str, agent: str = "A7", day: str | None = "2024-03-12", **more: Any
+) -> dict[str, Any]:
+    cells = {"callback_id": number, "agent_code": agent, "callback_type": "孤儿保单", "success": True}
+    return {**cells, "completed_at": None if day is None else f"{day} 10:00:00", **more}
+
+
+def departure(called_ok: int | None, **more: Any) -> dict[str, Any]:
+    cells = {"departure_id": "L1", "agent_code": "A7", "apply_date": "2024-02-20", "orphan_policies": 5}
+    return {**cells, "called_ok": called_ok, **more}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (departure(3), None),
+        (departure(2), ("2", "3")),
+        (departure(4), ("4", "3")),
+        (departure(None), None),
+        (departure(2, agent_code=None), None),
+        (departure(0, agent_code="A9"), None),
+        (departure(1, agent_code="A9"), ("1", "0")),
+        # Counted from the application on.
+        (departure(2, apply_date="2024-02-22"), None),
+        # A month without F04: nothing can be said of a departure that began in it.
+        (departure(9, apply_date="2024-01-31"), None),
+        # A call of unknown kind or success may count and may not.
+        (departure(1, agent_code="A8"), None),
+        (departure(3, agent_code="A8"), None),
+        (departure(4, agent_code="A8"), ("4", "1")),
+    ],
+)
+def test_departure_counts_the_calls_of_its_agent(
+    bureau: Bureau, row: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    bureau.file(
+        8, "F04", "2024-02",
+        orphan_call("c1", day="2024-02-21"),
+        orphan_call("c2", day=None, success=False),
+        signed="2024-03-05 09:00:00",
+    )  # fmt: skip
+    bureau.file(
+        9,
+        "F04",
+        "2024-03",
+        orphan_call("c2"),
+        orphan_call("c3"),
+        orphan_call("c3"),
+        orphan_call("c4", callback_type="新单"),
+        orphan_call("c5", success=False),
+        orphan_call("d1", "A8"),
+        orphan_call("d2", "A8", callback_type=None),
+        orphan_call("d3", "A8", success=None),
+    )
+    bureau.file(7, "F04", "2024-04", orphan_call("c6", day="2024-04-02"))
+    bureau.file(1, "F12", "2024-03", row, signed="2024-04-09 10:00:00")
+    assert bureau.findings("F12-X01", 1) == ([] if told is None else [(1, 2, *told)])
+
+
+def departure_waiver(number: str, first: str = "2024-01", **more: Any) -> dict[str, Any]:
+    cells = {"waiver_id": number, "org_code": A, "target_form": "F12", "rule_code": "F12-I02"}
+    return {**cells, "target_period": first, **more}
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"called_ok": 5}, False),
+        ({"called_ok": 4}, True),
+        ({"called_ok": 4, "effective_date": None}, False),
+        ({"called_ok": None}, False),
+        ({"called_ok": 4, "waiver_code": "of this rule"}, False),
+        ({"called_ok": 4, "waiver_code": "expired"}, True),
+        ({"called_ok": 4, "waiver_code": "to come"}, True),
+        ({"called_ok": 4, "waiver_code": "of another rule"}, True),
+        ({"called_ok": 4, "waiver_code": "of another insurer"}, True),
+        ({"called_ok": 4, "waiver_code": "invented"}, True),
+    ],
+)
+def test_no_departure_before_every_orphan_policy_is_called(
+    bureau: Bureau, cells: dict[str, Any], told: bool
+) -> None:
+    bureau.file(
+        9,
+        "R04",
+        "2024-03",
+        departure_waiver("of this rule"),
+        departure_waiver("expired", "2023-12"),
+        departure_waiver("to come", "2024-04"),
+        departure_waiver("of another rule", rule_code="F12-X01"),
+        departure_waiver("of another insurer", org_code=B),
+        reporter=SUPERVISOR,
+        signed="2024-03-30 09:00:00",
+    )
+    bureau.file(1, "F12", "2024-03", {**departure(None), "effective_date": "2024-03-26", **cells})
+    expected = f"called_ok {cells['called_ok']} / orphan_policies 5"
+    assert bureau.findings("F12-I02", 1) == ([(1, 2, "2024-03-26", expected)] if told else [])
+
+
+def due_call(number: str | None, **more: Any) -> dict[str, Any]:
+    cells = {"callback_id": number, "org_code": A1, "sales_channel": "个人代理", "product_type": "分红"}
+    done = {"must_call": True, "success": True, "completed_at": "2024-03-10 10:00:00"}
+    return {**cells, **done, "callback_type": "新单", "cooling_off_end": "2024-03-20", **more}
+
+
+def summed(*figures: int | None, **more: Any) -> dict[str, Any]:
+    names = ("due_count", "done_count", "success_count", "success_in_cooling_off", "in_progress")
+    names = (*names, "receipt_pending", "problem_open")
+    cells = {"org_code": A1, "sales_channel": "个人代理", "product_type": "分红", "callback_type": "新单"}
+    return {**cells, **dict(zip(names, figures, strict=True)), **more}
+
+
+CALLS = (
+    due_call("in time"),
+    due_call("late", completed_at="2024-03-21 10:00:00"),
+    due_call("bad answer", success=False, problem_id="W1"),
+    due_call("not reached", success=False, completed_at=None, problem_id="W2"),
+    due_call("not yet", success=False, completed_at=None),
+    due_call("not yet", success=False, completed_at=None),
+    due_call("letter out", success=False, completed_at=None),
+    due_call("withdrawn", must_call=False),
+)
+RIGHT = (6, 3, 2, 1, 1, 1, 1)
+CELL = f"{A1}/个人代理/分红/新单"
+
+
+@pytest.mark.parametrize(
+    ("figures", "apart"),
+    [
+        (RIGHT, {}),
+        # F04 does not tell letters from other calls.
+        ((6, 3, 2, 1, 0, 2, 1), {}),
+        ((7, 3, 2, 1, 2, 1, 1), {"due_count": ("7", "6"), "in_progress": ("3", "2")}),
+        ((6, 2, 2, 1, 1, 1, 2), {"done_count": ("2", "3"), "problem_open": ("2", "1")}),
+        ((6, 3, 3, 2, 1, 1, 1), {"success_count": ("3", "2"), "success_in_cooling_off": ("2", "1")}),
+        ((None, 3, 2, 1, None, 1, 1), {}),
+    ],
+)
+def test_a_difference_between_summary_and_records_is_told_on_both(
+    bureau: Bureau, figures: tuple[int | None, ...], apart: dict[str, tuple[str, str]]
+) -> None:
+    titles = {
+        "due_count": "应访件数",
+        "done_count": "回访完成件数",
+        "success_count": "回访成功件数",
+        "success_in_cooling_off": "犹豫期内成功件数",
+        "in_progress": "回访中及回执待回收件数",
+        "problem_open": "剩余问题件",
+    }
+    bureau.file(1, "F04", "2024-03", *CALLS)
+    bureau.file(2, "F04S", "2024-03", summed(*figures))
+    of_summary = bureau.findings("F04-X03", 2, form="F04S")
+    assert sorted(of_summary) == sorted((2, 2, *told) for told in apart.values())
+    of_records = bureau.findings("F04-X03", 1)
+    wanted = [(1, None, f"{CELL} {titles[name]} {told[1]}", told[0]) for name, told in apart.items()]
+    assert sorted(of_records) == sorted(wanted)
+
+
+def test_cells_of_one_side_only_are_told_on_both(bureau: Bureau) -> None:
+    bureau.file(1, "F04", "2024-03", *CALLS, due_call("other", sales_channel="经纪"))
+    bureau.file(2, "F04S", "2024-03", summed(*RIGHT), summed(1, 0, 0, 0, 1, 0, 0, org_code=A2))
+    bureau.file(3, "F04S", "2024-02")
+    bureau.file(4, "F04", "2024-02", due_call("exempt", must_call=False))
+    lonely = f"{A1}/经纪/分红/新单"
+    assert sorted(bureau.findings("F04-X03", 2, 3, form="F04S"), key=str) == [
+        (2, 3, "1", "0"),
+        (2, 3, "1", "0"),
+        (2, None, lonely, "1"),
+    ]
+    nowhere = f"{A2}/个人代理/分红/新单"
+    assert sorted(bureau.findings("F04-X03", 1, 4)) == sorted(
+        [
+            (1, None, f"{lonely} 应访件数 1", "—"),
+            (1, None, f"{nowhere} 应访件数 0", "1"),
+            (1, None, f"{nowhere} 回访中及回执待回收件数 0", "1"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "figures"),
+    [
+        (due_call("x", product_type=None), (7, 4, 3, 2, 1, 1, 1)),
+        (due_call("x", product_type=None), RIGHT),
+        (due_call("x", must_call=None), (7, 4, 3, 2, 1, 1, 1)),
+        (due_call("x", must_call=None), RIGHT),
+        (due_call("x", success=None), (7, 4, 3, 2, 1, 1, 1)),
+        (due_call("x", success=None), (7, 4, 2, 1, 1, 1, 1)),
+    ],
+)
+def test_what_is_unknown_in_the_records_may_agree(
+    bureau: Bureau, call: dict[str, Any], figures: tuple[int, ...]
+) -> None:
+    bureau.file(1, "F04", "2024-03", *CALLS, call)
+    bureau.file(2, "F04S", "2024-03", summed(*figures))
+    assert bureau.findings("F04-X03", 2, form="F04S") == bureau.findings("F04-X03", 1) == []

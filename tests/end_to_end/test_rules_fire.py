@@ -18,15 +18,14 @@ def test_failing_example_of_each_row_rule_gives_that_finding_alone(desk: Desk, c
     rules = {rule.code: rule for rule in form.rules if rule.kind == "row"}
     fixed = {"reporter_code": insurer, "org_code": BRANCH, "period": period}
     sound = [row(code, n, **fixed) for n in range(100, 340)]
-    if code in ("F06", "F11"):
+    if code in ("F04S", "F06", "F11"):
         sound = [row(code, **fixed)]
     broken = [
         row(code, n, **{**example(code)["rules"][rule]["fail"], **fixed})
         for n, rule in enumerate(rules, start=1)
     ]
-    if (
-        code == "F06"
-    ):  # keys of F06 and F11 are not free text: one broken row a file would do, here channels differ
+    if code in ("F04S", "F06"):
+        # Keys of F04S, F06 and F11 are not free text: one broken row a file would do, here channels differ.
         channels = load_catalogue().code_list("CL_CHN").values()
         broken = [line | {"sales_channel": channels[n + 1]} for n, line in enumerate(broken)]
     if code == "F11":

@@ -359,3 +359,30 @@ def test_every_state_can_be_reached_and_accepted_from_everywhere() -> None:
 
     assert reach(INITIAL_STATE) == set(STATES)
     assert all("accepted" in reach(state) for state in STATES)
+
+
+LATER = {"found_date": "2024-03-05", "due_date": "2024-03-19"}
+
+
+def test_what_was_accepted_keeps_its_immutable_columns(desk: Desk) -> None:
+    desk.file("F05", cases(1, 2))
+    second = desk.file("F05", [case(1, **LATER), case(2)], sequence=2)
+    desk.run()
+    assert ("GEN-P01", 2, "found_date") in desk.findings(second)
+
+
+def test_a_mistake_in_a_refused_file_can_be_corrected(desk: Desk) -> None:
+    first = desk.file("F05", [case(1), case(2, due_date="2024-03-11")])
+    second = desk.file("F05", [case(1, **LATER), case(2)], sequence=2)
+    desk.run()
+    assert (desk.state(first), desk.state(second)) == ("rejected", "accepted")
+    assert desk.findings(second) == []
+
+
+def test_a_mistake_in_a_row_that_was_held_back_can_be_corrected(desk: Desk) -> None:
+    wrong = case(1, **LATER | {"due_date": "2024-03-11"})
+    first = desk.file("F05", [wrong, *cases(*range(2, 40))])
+    second = desk.file("F05", cases(*range(1, 40)), sequence=2)
+    desk.run()
+    assert (desk.state(first), desk.state(second)) == ("superseded", "accepted")
+    assert [code for code, _, _ in desk.findings(second)] == ["GEN-P03"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from pipelines.contracts.loader import default_root, load_catalogue
+from pipelines.dictionary.content import read_dictionary
 from pipelines.publication.release import MadeOf, Release, fingerprint, publish
 from pipelines.settings import Settings
 from pipelines.warehouse.connection import open_warehouse
@@ -21,7 +22,7 @@ def publish_figures(settings: Settings, kpi_values: str, definition: str = "d") 
         con.execute(f"CREATE OR REPLACE TABLE kpi.kpi_values AS {kpi_values}")
         return publish(
             con,
-            load_catalogue(),
+            read_dictionary(default_root().parent, load_catalogue()),
             settings.releases_dir,
             print_=fingerprint(con, definition),
             made_of=MadeOf(definition=definition, program="p", code_version="1", ruleset_version="r"),
@@ -34,7 +35,7 @@ def load_seeds(con: duckdb.DuckDBPyConnection) -> None:
     """The catalogue as dbt loads it."""
     for schema, name in (
         ("kpi", "kpi_catalogue"),
-        ("intermediate", "kpi_variants"),
+        ("kpi", "kpi_variants"),
         ("measures", "measure_catalogue"),
         ("measures", "measure_links"),
     ):

@@ -28,8 +28,18 @@ select
     {{ month_of('complaint.due_date') }} as due_month,
     {{ month_of('complaint.decision_date') }} as decision_month,
     {{ month_of('complaint.reg_forward_date') }} as reg_forward_month,
+    complaint.matter_count,
+    complaint.escalation,
+    complaint.surrender_diff_amount,
     complaint.validity = '有效' as is_valid,
     substr(complaint.source_channel, 1, 4) = 'OWN_' as is_own,
+    substr(complaint.source_channel, 1, 4) = 'REG_' as is_from_regulator,
+    complaint.validity = '重复' as is_repeated,
+    complaint.validity = '有效' and complaint.escalation <> '无' as is_valid_escalated,
+    complaint.settlement_type <> '无' as is_accommodated,
+    complaint.status = '已办结' and coalesce(complaint.outcome = '不支持', false) as is_demand_unmet,
+    complaint.verify_result is not null as is_verified,
+    coalesce(complaint.verify_result <> '维持', false) as is_changed_on_verification,
     complaint.validity in ('无效', '重复', '不纳入') as is_excluded,
     substr(complaint.source_channel, 1, 4) = 'OWN_' and inquiry.inquiry_id is not null as is_own_linked,
     complaint.status not in ('撤回', '终止') and complaint.due_date < run.as_of_date as is_due,
@@ -40,6 +50,18 @@ select
     complaint.status = '已办结' as is_closed,
     {{ days_between('complaint.received_at', 'complaint.decision_date') }}
     - complaint.clock_stop_days as decision_days,
+    -- 溯源整改: a cause is to be found within 30 days of closing (F01.root_cause); until then nothing can be
+    -- said of a case, afterwards it is put right or not (E6).
+    complaint.status = '已办结' and complaint.responsible = '有责'
+    and {{ days_between('complaint.decision_date', 'run.as_of_date') }} > {{ var('rectification_days') }}
+        as is_rectification_due,
+    complaint.status = '已办结' and complaint.responsible = '有责'
+    and {{ days_between('complaint.decision_date', 'run.as_of_date') }} <= {{ var('rectification_days') }}
+        as is_rectification_not_yet_due,
+    complaint.status = '已办结' and complaint.responsible = '有责'
+    and complaint.rectify_close_date is not null
+    and {{ days_between('complaint.decision_date', 'run.as_of_date') }} > {{ var('rectification_days') }}
+        as is_rectified,
     -- 引导口径: closed against the complainant or handed to mediation, not simple, and never taken to mediation.
     complaint.status = '已办结'
     and complaint.complexity <> '简单'

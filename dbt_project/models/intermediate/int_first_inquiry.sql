@@ -16,6 +16,7 @@ select
     limits.next_working_day as contact_limit,
     inquiry.responder_is_sales,
     inquiry.resolved_at_first,
+    inquiry.pre_resolved,
     inquiry.escalated_to_regulator_on is not null as is_escalated,
     inquiry.first_contact_at is null
     and coalesce(limits.next_working_day >= run.as_of_date, false) as is_contact_not_yet_due,

@@ -31,15 +31,42 @@ owners as (
     qualify row_number() over (partition by climb.org_code order by climb.steps) = 1
 ),
 
+-- The n-th working day of the calendar, and of each day the number of the last one up to it.
+counted_days as (
+    select
+        day,
+        is_working_day,
+        count(case when is_working_day then 1 end) over (
+            order by day rows between unbounded preceding and current row
+        ) as n_working_days
+    from {{ source('reference', 'working_days') }}
+),
+
+-- 转送时限: the seventh working day after the day of receipt (令2020年第3号).
+limits as (
+    select
+        counted_days.day,
+        nth.day as forward_limit
+    from counted_days
+    inner join counted_days as nth
+        on
+            counted_days.n_working_days + 7 = nth.n_working_days
+            and nth.is_working_day
+),
+
 register as (
     select
         owners.reporter_code,
         forwarded.reg_ref_no,
+        {{ month_of('forwarded.received_on') }} as received_month,
+        coalesce(forwarded.forwarded_on <= limits.forward_limit, false) as is_forwarded_in_time,
         {{ month_of('forwarded.forwarded_on') }} as forwarded_month,
         forwarded.reg_validity
     from {{ ref('stg_r01') }} as forwarded
     left join owners
         on forwarded.org_code = owners.org_code
+    left join limits
+        on forwarded.received_on = limits.day
 ),
 
 ledger as (
@@ -63,7 +90,9 @@ select
     end as month,
     register.reg_ref_no is not null as is_in_register,
     ledger.reg_ref_no is not null as is_in_ledger,
-    coalesce(register.reg_validity = '有效', false) as is_valid
+    coalesce(register.reg_validity = '有效', false) as is_valid,
+    register.received_month,
+    coalesce(register.is_forwarded_in_time, false) as is_forwarded_in_time
 from register
 full outer join ledger
     on

@@ -8,4 +8,7 @@
     'problems_handled': ['CBK-06'],
     'problems_solved': ['CBK-07'],
     'problems_handled_on_time': ['CBK-08'],
+    'orphan_call_back': ['CBK-10'],
+    'orphans_called_before_departure': ['CBK-11'],
+    'letter_reply': ['CBK-12'],
 }) }}

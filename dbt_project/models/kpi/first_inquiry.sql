@@ -8,4 +8,6 @@
     'escalated': ['FIR-06'],
     'sales_front_institutions': ['FIR-07', 'variant', 'institutions'],
     'sales_front_records': ['FIR-07', 'variant', 'records'],
+    'pre_resolved': ['FIR-08'],
+    'pilot_coverage': ['FIR-09'],
 }) }}

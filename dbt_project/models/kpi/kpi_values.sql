@@ -2,7 +2,8 @@
 -- of a type.
 with chained as (
     {% for step in [
-        'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median', 'kpi_restatement'
+        'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median', 'kpi_spread',
+        'kpi_restatement'
     ] -%}
         select {{ step_columns() }}
         from {{ ref(step) }}

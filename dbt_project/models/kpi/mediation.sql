@@ -5,4 +5,7 @@
     'offered_rate': ['MED-02B'],
     'success_rate': ['MED-03'],
     'execution_rate': ['MED-04'],
+    'mediation_days': ['MED-05'],
+    'refused_without_reason': ['MED-06'],
+    'first_success': ['MED-07'],
 }) }}

@@ -23,6 +23,32 @@ with measured as (
     union all
     {{ measure_rows(
         ref('int_complaint'), 'received_month',
+        dimensions=['line_code'],
+        amounts={'matters_valid': "case when is_valid then matter_count else 0 end"},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        dimensions=['escalation'],
+        amounts={'complaints_escalated': count_if('is_valid_escalated')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
+        amounts={
+            'matters_valid_own': "case when is_valid and is_own then matter_count else 0 end",
+            'complaints_valid_regulator': count_if('is_valid and is_from_regulator'),
+            'complaints_repeated': count_if('is_repeated'),
+            'complaints_accommodated': count_if('is_accommodated'),
+            'surrender_difference': 'coalesce(surrender_diff_amount, 0)',
+            'complaints_demand_unmet': count_if('is_demand_unmet'),
+            'complaints_verified': count_if('is_verified'),
+            'complaints_changed_on_verification': count_if('is_changed_on_verification'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_complaint'), 'received_month',
         dimensions=['validity'],
         amounts={'complaints_excluded': count_if('is_excluded')},
     ) }}
@@ -42,6 +68,9 @@ with measured as (
             'complaints_decided': count_if('true'),
             'decision_days': 'decision_days',
             'mediation_due': count_if('is_mediation_not_offered'),
+            'rectifications_due': count_if('is_rectification_due'),
+            'rectifications_done': count_if('is_rectified'),
+            'rectifications_not_yet_due': count_if('is_rectification_not_yet_due'),
         },
     ) }}
     union all
@@ -55,12 +84,21 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_registered_complaint'), 'received_month',
+        amounts={
+            'register_received': count_if('is_in_register'),
+            'register_forwarded_in_time': count_if('is_forwarded_in_time'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('int_first_inquiry'), 'inquiry_month',
         amounts={
             'inquiries': count_if('true'),
             'inquiries_resolved_at_first': count_if('resolved_at_first'),
             'inquiries_by_sales': count_if('responder_is_sales'),
             'inquiries_escalated': count_if('is_escalated'),
+            'inquiries_pre_resolved': count_if('pre_resolved'),
             'inquiries_contact_due': count_if('not is_contact_not_yet_due'),
             'inquiries_contacted_in_time': count_if('is_contacted_in_time'),
             'inquiries_contact_not_yet_due': count_if('is_contact_not_yet_due'),
@@ -81,6 +119,8 @@ with measured as (
         amounts={
             'mediation_answered': count_if('is_answered'),
             'mediation_accepted': count_if('is_accepted'),
+            'mediation_notified': count_if('is_notified'),
+            'mediation_refused_without_reason': count_if('is_refused_without_reason'),
         },
     ) }}
     union all
@@ -90,7 +130,14 @@ with measured as (
         amounts={
             'mediation_ended': count_if('is_ended'),
             'mediation_successful': count_if('is_ended and is_successful'),
+            'mediation_concluded': count_if('true'),
+            'mediation_days': 'mediation_days',
         },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_mediation'), 'end_month',
+        amounts={'institutions_first_success': count_if('is_first_success')},
     ) }}
     union all
     {{ measure_rows(
@@ -119,6 +166,23 @@ with measured as (
         ref('int_call_back'), 'completed_month',
         dimensions=['sales_channel'],
         amounts={'calls_completed': count_if('true')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_call_back'), 'receipt_month',
+        amounts={'letters_answered': count_if('is_by_letter'), 'letters_sent': count_if('is_by_letter')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_call_back_summary'), 'month',
+        amounts={
+            'summary_due': 'due',
+            'summary_completed': 'completed',
+            'summary_successful': 'successful',
+            'summary_successful_in_cooling_off': 'successful_in_cooling_off',
+            'letters_pending': 'receipt_pending',
+            'letters_sent': 'receipt_pending',
+        },
     ) }}
     union all
     {{ measure_rows(
@@ -289,12 +353,38 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_departure'), 'apply_month',
+        amounts={'orphan_policies': 'orphan_policies', 'orphan_policies_called': 'called'},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_departure'), 'effective_month',
+        amounts={
+            'departures_processed': count_if('true'),
+            'departures_called_in_full': count_if('is_called_in_full'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f13'), 'month',
+        amounts={
+            'policies_screened': 'screened',
+            'risk_policies_cleared': 'risk_cleared',
+            'screening_pre_resolved': 'pre_resolved',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('stg_f11'), 'month', frequency="'quarter'",
         amounts={
             'institutions_described': count_if('true'),
             'institutions_with_ledger': count_if('fi_ledger'),
             'institutions_with_rules': count_if('fi_rules'),
             'institutions_covering_sales': count_if('fi_sales_covered'),
+            'institutions_in_pilot': count_if('fi_pilot'),
+            'institutions_weighing_protection': count_if('cp_weight_pct >= 5'),
+            'institutions_weighing_inquiries': count_if('fi_weight_pct is not null'),
+            'inquiry_weight': 'coalesce(fi_weight_pct, 0)',
         },
     ) }}
     union all
@@ -312,7 +402,7 @@ with measured as (
     ) }}
 )
 
--- A measure may be fed by two facts (mediation_due): its parts are one amount.
+-- A measure may be fed by two facts (mediation_due, letters_sent): its parts are one amount.
 select
     measure_id,
     month,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.contracts.model import Catalogue
+from pipelines.filing.receipts.content import Dossier
 from pipelines.filing.self_check.desk import Bounds, Desk
 from pipelines.filing.self_check.outcome import FINDING_FIELDS, Outcome, RuleVerdict
 from pipelines.intake.envelope import Envelope
@@ -31,7 +32,9 @@ class Report:
         file: its name as it was handed in.
         envelope: where its envelope stood.
         receipt: what the regulator would send, as far as it can be known here; None for a copy of another file.
+        dossier: the same with the rows concerned, as receipts are drawn from it; marked as a check.
         beyond: findings that the regulator would only tell once the envelope is in order.
+        beyond_dossier: what the regulator would send then.
         pending: findings that an earlier filing, not among the files, may answer.
         verdicts: every rule of the form.
         due: last day on which the filing is on time; None if it has none or is not known.
@@ -41,7 +44,9 @@ class Report:
     file: str
     envelope: Envelopes
     receipt: dict[str, Any] | None = None
+    dossier: Dossier | None = None
     beyond: list[dict[str, Any]] = field(default_factory=list)
+    beyond_dossier: Dossier | None = None
     pending: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[RuleVerdict] = field(default_factory=list)
     due: dt.date | None = None
@@ -103,7 +108,14 @@ def self_check(
 def _report(file: Handed, envelope: Envelope | None, first: Outcome, second: Outcome | None) -> Report:
     where: Envelopes = "none" if envelope is None else "sidecar" if file.sidecar else "cover"
     report = Report(
-        file.name, where, first.receipt, [], first.pending, first.verdicts, first.due, first.same_as
+        file=file.name,
+        envelope=where,
+        receipt=first.receipt,
+        dossier=first.dossier,
+        pending=first.pending,
+        verdicts=first.verdicts,
+        due=first.due,
+        same_as=first.same_as,
     )
     if second is not None and second.receipt is not None and first.is_refused:
         told = {_place(finding) for finding in report.findings}
@@ -112,6 +124,7 @@ def _report(file: Handed, envelope: Envelope | None, first: Outcome, second: Out
             for finding in second.receipt["findings"]
             if not finding["rule_code"].startswith("ENV-") and _place(finding) not in told
         ]
+        report.beyond_dossier = second.dossier
         report.pending = second.pending
         report.verdicts = [
             verdict

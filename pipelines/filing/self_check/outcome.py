@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import duckdb
 
 from pipelines.contracts.errors import CalendarRangeError
+from pipelines.contracts.identities import hide_identities
 from pipelines.contracts.model import PREVIOUS, Catalogue, Form, Rule
 from pipelines.contracts.periods import Period, filing_deadline
 from pipelines.contracts.working_days import load_working_days
+from pipelines.filing.receipts.content import Dossier, Verdict
 from pipelines.filing.receipts.gathering import dossiers
 from pipelines.intake.envelope import Envelope
 
@@ -63,11 +65,16 @@ class RuleVerdict:
     reason_en: str | None = None
 
 
+#: What is put before the submission id, so that nobody takes a check for a receipt.
+MARK = "自查"
+
+
 @dataclass(slots=True)
 class Outcome:
     """What one run says of a file; `is_refused`: its own envelope keeps its rows from being looked at."""
 
     receipt: dict[str, Any] | None = None
+    dossier: Dossier | None = None
     pending: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[RuleVerdict] = field(default_factory=list)
     due: dt.date | None = None
@@ -103,27 +110,32 @@ class Run:
         number, submission_id, source_name, form_code, period, readable = found
         if source_name != name:
             return Outcome(same_as=source_name)
-        receipt = self._receipt(submission_id)
-        if name in self.moved:
-            own = self.own[name]
-            receipt["receipt"] |= {
-                "kind": own.kind,
-                "sequence_no": own.sequence_no,
-                "supersedes": own.supersedes,
-            }
+        [dossier] = dossiers(self.con, [submission_id])
+        dossier = self._declared(name, dossier)
         form = self.catalogue.forms.get(form_code or "")
         pending = self._pending(number)
+        unsure = {finding["rule_code"] for finding in pending}
+        verdicts = list(self._verdicts(name, number, form, unsure, readable=readable))
         return Outcome(
-            receipt,
+            self._receipt(submission_id, dossier),
+            _marked(dossier, verdicts),
             pending,
-            list(self._verdicts(name, number, form, {f["rule_code"] for f in pending}, readable=readable)),
+            verdicts,
             _due(form, period),
             is_refused=not readable and name not in self.standing_in,
         )
 
-    def _receipt(self, submission_id: str) -> dict[str, Any]:
+    def _declared(self, name: str, dossier: Dossier) -> Dossier:
+        """The dossier with the filer's own place in its chain, and without the names of an assumed master."""
+        facts: dict[str, object] = {"reporter_name": None} if self.assumed else {}
+        if name in self.moved:
+            own = self.own[name]
+            facts |= {"kind": own.kind, "sequence_no": own.sequence_no, "supersedes": own.supersedes}
+        submission = dossier.receipt.submission.model_copy(update=facts)
+        return replace(dossier, receipt=dossier.receipt.model_copy(update={"submission": submission}))
+
+    def _receipt(self, submission_id: str, dossier: Dossier) -> dict[str, Any]:
         """What the regulator would send: `receipt` (facts), `verdict` (state), `findings` (all, in one list)."""
-        [dossier] = dossiers(self.con, [submission_id])
         told = dossier.receipt
         account = told.rows
         facts = told.submission.model_dump() | {
@@ -145,7 +157,7 @@ class Run:
         return {
             "receipt": facts,
             "verdict": verdict,
-            "findings": [dict(zip(FINDING_FIELDS, row, strict=True)) for row in rows],
+            "findings": [_finding(row) for row in rows],
         }
 
     def _pending(self, number: int) -> list[dict[str, Any]]:
@@ -166,7 +178,7 @@ class Run:
             ).fetchall()
         finally:
             self.con.execute("ROLLBACK")
-        return [dict(zip(FINDING_FIELDS, row, strict=True)) for row in rows]
+        return [_finding(row) for row in rows]
 
     def _verdicts(
         self, name: str, number: int, form: Form | None, pending: set[str], *, readable: bool
@@ -228,6 +240,35 @@ class Run:
             [number],
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def _finding(row: Sequence[object]) -> dict[str, Any]:
+    """A finding by field; texts of the filer's origin let no clear identity through, as in a receipt."""
+    return {
+        name: hide_identities(value) if isinstance(value, str) else value
+        for name, value in zip(FINDING_FIELDS, row, strict=True)
+    }
+
+
+def _marked(dossier: Dossier, verdicts: Sequence[RuleVerdict]) -> Dossier:
+    """The dossier as it may leave the house: marked as a check, with what did not run here."""
+    told = dossier.receipt
+    unrun = {verdict.rule_code: verdict for verdict in verdicts if verdict.verdict == "not_run"}
+    shown = tuple(
+        _not_run(verdict, unrun[verdict.rule_code]) if verdict.rule_code in unrun else verdict
+        for verdict in told.verdicts
+    )
+    submission = told.submission.model_copy(
+        update={"submission_id": f"{MARK} {told.submission.submission_id}"}
+    )
+    return replace(dossier, receipt=told.model_copy(update={"submission": submission, "verdicts": shown}))
+
+
+def _not_run(verdict: Verdict, here: RuleVerdict) -> Verdict:
+    reasons = {"reason_zh": here.reason_zh, "reason_en": here.reason_en}
+    return verdict.model_copy(
+        update={"verdict": "not_run", **reasons, "text_zh": here.text_zh, "text_en": here.text_en}
+    )
 
 
 def _told(

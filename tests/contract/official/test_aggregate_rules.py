@@ -47,7 +47,7 @@ def ranking(
 
 def test_every_rule_of_the_form_is_tested_here() -> None:
     assert [rule.code for rule in load_catalogue().forms["PUB"].rules] == [
-        "AGG-A01", "AGG-A02", "AGG-A04", "AGG-A05", "AGG-A06",
+        "AGG-A01", "AGG-A02", "AGG-A03", "AGG-A04", "AGG-A05", "AGG-A06", "AGG-A07", "AGG-A08", "AGG-A09",
     ]  # fmt: skip
 
 
@@ -174,6 +174,45 @@ def test_a_year_without_a_total_is_the_sum_of_its_quarters() -> None:
 def test_matters_are_no_share_of_cases() -> None:
     matters = total(3, "property", "7389", unit="个", share_pct="45.93", share_base="all")
     assert run("AGG-A02", total(2, "all", "16087"), matters) == []
+
+
+# --------------------------------------------------------------------------------------------- AGG-A03
+
+
+def quarters(*values: str) -> list[dict[str, str]]:
+    return [total(2, "all", value, f"2021Q{quarter}") for quarter, value in enumerate(values, start=1)]
+
+
+@pytest.mark.parametrize(("year", "expected"), [("100", []), ("101", [(2, "101", "100")])])
+def test_four_quarters_make_up_the_year(year: str, expected: Told) -> None:
+    assert run("AGG-A03", *quarters("10", "20", "30", "40"), total(2, "all", year, "2021")) == expected
+
+
+def test_two_halves_make_up_the_year() -> None:
+    halves = [total(2, "all", "10", "2021H1"), total(2, "all", "20", "2021H2")]
+    assert run("AGG-A03", *halves, total(2, "all", "30", "2021")) == []
+    assert run("AGG-A03", *halves, total(2, "all", "31.5", "2021")) == [(2, "31.5", "30.0")]
+
+
+def test_a_year_with_a_quarter_missing_is_not_judged() -> None:
+    assert run("AGG-A03", *quarters("10", "20", "30"), total(2, "all", "101", "2021")) == []
+
+
+@pytest.mark.parametrize("noted", ["2021", "2021Q1"])
+def test_a_note_says_that_a_period_was_restated(noted: str) -> None:
+    rows = [*quarters("10", "20", "30", "40"), total(2, "all", "101", "2021")]
+    for row in rows:
+        row["note"] = "重述：一季度补报1件" if row["period"] == noted else "推算"
+    assert run("AGG-A03", *rows) == []
+    assert run("AGG-A03", *(row | {"note": "推算"} for row in rows)) == [(2, "101", "100")]
+
+
+def test_rates_do_not_add_up_over_time_nor_other_units_or_bureaux() -> None:
+    rows = [*quarters("10", "20", "30", "40"), total(2, "all", "101", "2021")]
+    for change in ({"table_code": "rate", "unit": "件/亿元"}, {"table_code": "call_back", "unit": "%"}):
+        assert run("AGG-A03", *(row | change for row in rows)) == []
+    assert run("AGG-A03", *rows[:4], rows[4] | {"unit": "个"}) == []
+    assert run("AGG-A03", *rows[:4], rows[4] | {"scope": "福建"}) == []
 
 
 # --------------------------------------------------------------------------------------------- AGG-A04
@@ -328,10 +367,143 @@ def test_lists_of_other_categories_are_other_lists() -> None:
     assert run("AGG-A06", *cars, *others) == []
 
 
+# --------------------------------------------------------------------------------------------- AGG-A07
+
+
+def grown(row: dict[str, str], printed: str) -> dict[str, str]:
+    return row | {"growth_pct": printed, "growth_decimals": "2", "growth_kind": "qoq"}
+
+
+def bulletin(aggregate: str, one: str, other: str) -> list[dict[str, str]]:
+    """Property 100 to 130 with companies 50 to 60 and 20 to 30, growth as printed: 30.00, 20.00 and 50.00 reproduce."""
+    before = [
+        total(2, "property", "100", "2022Q2"),
+        company(3, "count", "甲", "50", "2022Q2"),
+        company(4, "count", "乙", "20", "2022Q2"),
+    ]
+    return [
+        *before,
+        grown(total(2, "property", "130"), aggregate),
+        grown(company(3, "count", "甲", "60"), one),
+        grown(company(4, "count", "乙", "30"), other),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        (("30.00", "20.00", "50.00"), []),
+        (("40.00", "20.00", "50.00"), [(2, "40.00", "30.00")]),
+        (("30.00", "25.00", "50.00"), [(3, "25.00", "20.00")]),
+        (("40.00", "25.00", "55.00"), []),
+    ],
+    ids=["one vintage", "aggregate restated", "a company restated", "both restated"],
+)
+def test_aggregate_and_companies_use_one_vintage_of_the_base(
+    printed: tuple[str, str, str], expected: Told
+) -> None:
+    assert run("AGG-A07", *bulletin(*printed)) == expected
+
+
+def test_vintages_are_compared_within_an_insurer_type_and_with_the_whole() -> None:
+    rows = bulletin("40.00", "20.00", "50.00")
+    assert (
+        run("AGG-A07", *(r | ({"insurer_type": "life"} if r["table_code"] == "total" else {}) for r in rows))
+        == []
+    )
+    assert run(
+        "AGG-A07", *(r | ({"insurer_type": "all"} if r["table_code"] == "total" else {}) for r in rows)
+    ) == [(2, "40.00", "30.00")]
+
+
+# --------------------------------------------------------------------------------------------- AGG-A08
+
+
+def median(**more: str) -> dict[str, str]:
+    columns = {"insurer_type": "property", "category": "per_100m_premium", "unit": "件/亿元", **more}
+    return statement("2022Q3", 2, table_code="median", value="4.37", **columns)
+
+
+def populations(*tables: str, **more: str) -> list[dict[str, str]]:
+    columns = {"insurer_type": "property", "category": "per_100m_premium", "unit": "家", **more}
+    return [
+        statement("2022Q3", 3 + n, table_code=name, value="7", **columns) for n, name in enumerate(tables)
+    ]
+
+
+def test_a_median_is_printed_with_its_population() -> None:
+    whole = ("population", "population_zero", "population_excluded")
+    assert run("AGG-A08", median(), *populations(*whole)) == []
+    assert run("AGG-A08", median()) == [(2, "4.37", "机构数、零投诉机构数、剔除机构数")]
+    assert run("AGG-A08", median(), *populations("population", "population_excluded")) == [
+        (2, "4.37", "零投诉机构数")
+    ]
+
+
+@pytest.mark.parametrize(
+    "other", [{"insurer_type": "life"}, {"category": "per_10k_policies"}, {"scope": "福建"}]
+)
+def test_the_population_is_that_of_the_same_measure(other: dict[str, str]) -> None:
+    rows = populations("population", "population_zero", "population_excluded", **other)
+    assert [row_no for row_no, *_ in run("AGG-A08", median(), *rows)] == [2]
+
+
+def test_a_mean_needs_none() -> None:
+    assert run("AGG-A08", median() | {"table_code": "mean"}) == []
+
+
+# --------------------------------------------------------------------------------------------- AGG-A09
+
+RULES_OF_A_LIST = "all | top_n + list_limit | selected + list_min_base / list_cut_off"
+
+
+def listed(**rule: str) -> list[dict[str, str]]:
+    """A list headed 投诉量较多的公司 of two."""
+    return [company(2, "count", "甲", "41", **rule), company(3, "count", "乙", "36", **rule)]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"list_rule": "all"},
+        {"list_rule": "top_n", "list_limit": "2"},
+        {"list_rule": "selected", "list_min_base": "30"},
+        {"list_rule": "selected", "list_cut_off": "36"},
+        {"list_rule": "truncated"},
+        {"list_rule": "reported"},
+    ],
+    ids=lambda rule: "+".join(rule.values()),
+)
+def test_a_list_that_states_its_rule(rule: dict[str, str]) -> None:
+    assert run("AGG-A09", *listed(**rule)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [({"list_rule": "selected"}, "selected"), ({"list_rule": "top_n"}, "top_n"), ({}, None)],
+)
+def test_a_list_without_a_rule_is_told_once(rule: dict[str, str], value: str) -> None:
+    assert run("AGG-A09", *listed(**rule)) == [(2, value, RULES_OF_A_LIST)]
+
+
+def test_a_list_has_one_rule() -> None:
+    first, second = listed(list_rule="all")
+    assert [row_no for row_no, *_ in run("AGG-A09", first, second | {"list_rule": "truncated"})] == [2]
+
+
+def test_values_of_a_list_meet_its_cut_off() -> None:
+    rows = listed(list_rule="selected", list_cut_off="40")
+    assert run("AGG-A09", *rows) == [(3, "36", ">= 40.0000")]
+
+
+def test_aggregates_are_no_list() -> None:
+    assert run("AGG-A09", total(2, "all", "77")) == []
+
+
 # ------------------------------------------------------------------------------------------ engine safety
 
 
-@pytest.mark.parametrize("rule_code", ["AGG-A01", "AGG-A02", "AGG-A04", "AGG-A05", "AGG-A06"])
+@pytest.mark.parametrize("rule_code", [rule.code for rule in load_catalogue().forms["PUB"].rules])
 def test_no_typed_value_makes_a_rule_raise(rule_code: str) -> None:
     """An engine error is not bad data: the widest numbers and the oddest periods give findings or silence."""
     widest = {"value": "99999999999999.9999", "share_pct": "99999.9999", "growth_pct": "-99999999.9999"}

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
 import pytest
 from click.testing import Result
 
@@ -53,8 +54,15 @@ def test_what_would_block_is_one_and_is_written(
     assert [finding["rule_code"] for finding in told["findings"]] == ["GEN-I01"]
     assert told["self_check"]["envelope"] == "none"
     assert {rule["verdict"] for rule in told["self_check"]["rules"]} == {"pass", "fail", "not_run"}
-    [written] = (tmp_path / "out").iterdir()
-    assert json.loads(written.read_text(encoding="utf-8")) == told
+    written = {path.suffix: path for path in (tmp_path / "out").iterdir()}
+    assert set(written) == {".json", ".xlsx", ".html"}
+    assert json.loads(written[".json"].read_text(encoding="utf-8")) == told
+    page = written[".html"].read_text(encoding="utf-8")
+    assert "自查 F05-2024-03" in page  # nobody takes it for a receipt
+    assert "需要机构主数据" in page
+    book = openpyxl.load_workbook(written[".xlsx"])
+    cells = {str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row}
+    assert any("自查 F05-2024-03" in text for text in cells)
 
 
 def test_findings_as_csv(xiaobao: Callable[..., Result], broken: Path) -> None:

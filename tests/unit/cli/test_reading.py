@@ -79,6 +79,14 @@ def test_kpi_csv_has_the_keys_as_header_and_nothing_else(xiaobao: Xiaobao) -> No
     assert lines[0]["denominator"] == ""
 
 
+def test_kpi_prints_the_formula_of_each_definition(xiaobao: Xiaobao) -> None:
+    table = xiaobao("kpi", "--kpi", "CMP-07").stdout
+    assert "CMP-07 new: 件数/新增保单 | complaints / new policies" in table
+    assert "CMP-06: 件数/保费 | complaints / premium" in xiaobao("kpi", "--kpi", "CMP-06").stdout
+    (row,) = rows(xiaobao("kpi", "--kpi", "CMP-07", "--format", "json"))
+    assert row["formula_en"] == "complaints / new policies"
+
+
 def test_kpi_without_a_match_says_what_to_try(xiaobao: Xiaobao) -> None:
     error = xiaobao("kpi", "--period", "2031-01").exception
     assert isinstance(error, OperatorError)

@@ -143,6 +143,24 @@ def test_a_rule_has_one_place(root: Path, code: str, message: str) -> None:
     assert message in problems(root)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mirrors, value: F04}", "mirrors, value: F05}", "rule F04-X03 stands in the contract of F04S"),
+        ("mirrors, value: F04}", "mirrors, value: F99}", "mirrors F99, whose contract has no such rule"),
+        ("          - {property: mirrors, value: F04}\n", "", "rule F04-X03 stands in the contract of F04S"),
+        (
+            "ruleClass, value: cross}",
+            "ruleClass, value: inter}",
+            "differs in class or severity between F04S and F04",
+        ),
+    ],
+)
+def test_a_mirrored_rule_is_the_other_side_of_one_rule(root: Path, old: str, new: str, message: str) -> None:
+    change(root, "f04s_call_back_summary.odcs.yaml", old, new)
+    assert message in problems(root)
+
+
 def test_all_defects_are_reported_at_once(root: Path) -> None:
     change(root, F05, "value: CL_PROB", "value: CL_PROBE")
     change(root, "f06_denominator.odcs.yaml", "property: messageZh", "property: messageCn")

@@ -20,10 +20,20 @@ DAYS = [
 
 
 def test_the_file_equals_its_source() -> None:
-    assert (CALENDAR.first_day, CALENDAR.last_day) == (date(2015, 1, 1), date(2026, 12, 31))
-    assert [CALENDAR.is_working_day(day) for day in DAYS] == [
-        chinese_calendar.is_workday(day) for day in DAYS
+    assert (CALENDAR.first_day, CALENDAR.last_day) == (date(2015, 1, 1), date(2027, 12, 31))
+    fixed = [day for day in DAYS if day < CALENDAR.provisional_from]
+    assert [CALENDAR.is_working_day(day) for day in fixed] == [
+        chinese_calendar.is_workday(day) for day in fixed
     ]
+
+
+def test_a_year_without_a_notice_is_provisional_and_has_the_holidays_of_the_law() -> None:
+    assert CALENDAR.provisional_from == date(2027, 1, 1)
+    provisional = [day for day in DAYS if day >= CALENDAR.provisional_from]
+    assert not any(CALENDAR.is_working_day(day) for day in provisional if day.weekday() >= 5)
+    weekdays_off = [day for day in provisional if day.weekday() < 5 and not CALENDAR.is_working_day(day)]
+    # 13 days of holiday by law, none lost to a weekend.
+    assert len(weekdays_off) == 13
 
 
 def test_ten_working_days_across_spring_festival() -> None:
@@ -46,15 +56,15 @@ def test_numbers_count_working_days() -> None:
         assert CALENDAR.working_day_no(day) == counted
 
 
-@pytest.mark.parametrize("day", [date(2014, 12, 31), date(2027, 1, 1)])
+@pytest.mark.parametrize("day", [date(2014, 12, 31), date(2028, 1, 1)])
 def test_days_outside_are_refused_with_the_way_out(day: date) -> None:
-    with pytest.raises(CalendarRangeError, match=r"2015-01-01 to 2026-12-31.*To extend it"):
+    with pytest.raises(CalendarRangeError, match=r"2015-01-01 to 2027-12-31.*To extend it"):
         CALENDAR.is_working_day(day)
 
 
 def test_results_outside_are_refused() -> None:
     with pytest.raises(CalendarRangeError, match="beyond"):
-        CALENDAR.add_working_days(date(2026, 12, 30), 10)
+        CALENDAR.add_working_days(date(2027, 12, 30), 10)
     with pytest.raises(ValueError, match="at least one"):
         CALENDAR.add_working_days(date(2026, 1, 5), 0)
 
@@ -71,10 +81,10 @@ def test_sql_gives_the_same_answers() -> None:
     for day, number, working, later in rows:
         assert number == CALENDAR.working_day_no(day)
         assert working == CALENDAR.is_working_day(day)
-        assert later is None if day > date(2026, 12, 17) else later == CALENDAR.add_working_days(day, 10)
+        assert later is None if day > date(2027, 12, 19) else later == CALENDAR.add_working_days(day, 10)
     outside = con.execute(
         "SELECT working_day_no(d), is_working_day(d), add_working_days(d, 1) "
-        "FROM (VALUES (DATE '2014-12-31'), (DATE '2014-01-01'), (DATE '2027-01-01'), (NULL::DATE)) t(d)"
+        "FROM (VALUES (DATE '2014-12-31'), (DATE '2014-01-01'), (DATE '2028-01-01'), (NULL::DATE)) t(d)"
     ).fetchall()
     assert outside == [(None, None, None)] * 4
     assert con.execute(

@@ -41,7 +41,9 @@ def filed() -> dict[str, list[Row]]:
 def reviews() -> list[Row]:
     """Of four items three are reviewed, one of them in the next quarter; 10 opinions, 9 adopted."""
 
-    def review(number: str, required: str, reviewed: str | None, opinions: int, adopted: int, quarter: str) -> Row:
+    def review(
+        number: str, required: str, reviewed: str | None, opinions: int, adopted: int, quarter: str
+    ) -> Row:
         return {
             "reporter_code": PROPERTY_C,
             "review_id": number,
@@ -84,7 +86,13 @@ def courses() -> list[Row]:
         course("in", "内勤", 1_088, 1_088),
         course("in again", "内勤", 1_054, 1_054),
         course(
-            "later", "外勤", 1, 2, reporter_code=PROPERTY_E, session_date=date(2023, 5, 2), filing_period="2023Q2"
+            "later",
+            "外勤",
+            1,
+            2,
+            reporter_code=PROPERTY_E,
+            session_date=date(2023, 5, 2),
+            filing_period="2023Q2",
         ),
     ]
 
@@ -118,7 +126,7 @@ def clues() -> list[Row]:
 
 
 def actions() -> list[Row]:
-    """Person P: listed by C, punished at E in February, dismissed there in April. Person Q: listed by C until mid-March,
+    """Two persons whom C lists. P is punished at E in February and dismissed there in April. Q, listed until mid-March,
     sells on for life A in February under an agent code that A once named for the person."""
 
     def action(reporter: str, number: str, kind: str, on: str, person: str, **other: Any) -> Row:

@@ -166,6 +166,38 @@ def complaints() -> list[Row]:
         complaint(PROPERTY_E, "overdue", "2024-12-20", due_date=date(2024, 12, 31), **in_hand),
         complaint(PROPERTY_E, "closed", "2024-12-20"),
     ]
+    # 2024-04, property E: what complaints end in. Decided on 2024-04-20; the run's date is far behind the 30 days.
+    ended: Row = {"responsible": "有责", "settlement_type": "无", "escalation": "无", "matter_count": 1}
+    rows += [
+        complaint(
+            PROPERTY_E,
+            "out-1",
+            "2024-04-10",
+            **ended
+            | {
+                "matter_count": 3,
+                "escalation": "越级",
+                "settlement_type": "协议解约",
+                "surrender_diff_amount": 1_250.5,
+                "verify_result": "维持",
+                "rectify_close_date": date(2024, 6, 1),
+            },
+        ),
+        complaint(
+            PROPERTY_E,
+            "out-2",
+            "2024-04-10",
+            **ended | {"source_channel": "REG_WEB", "outcome": "不支持", "verify_result": "部分变更"},
+        ),
+        # Escalated and not valid: among those received, not among the escalated valid ones.
+        complaint(PROPERTY_E, "out-3", "2024-04-10", **ended | {"validity": "重复", "escalation": "群访"}),
+        complaint(PROPERTY_E, "out-4", "2024-04-10", **ended | {"responsible": "无责"}),
+        # The year before: 500.00 above cash value.
+        complaint(PROPERTY_E, "out-0", "2023-04-10", surrender_diff_amount=500, validity="无效"),
+        # Decided on 2024-12-21, 30 days before the run's date: not yet due.
+        complaint(PROPERTY_C, "young", "2024-12-11", responsible="有责", rectify_close_date=date(2025, 1, 2)),
+        complaint(PROPERTY_C, "due", "2024-12-10", responsible="有责"),
+    ]
     return rows
 
 
@@ -322,6 +354,9 @@ def governance() -> list[Row]:
             "fi_ledger": reporter == LIFE_A or (reporter == PROPERTY_C and quarter == "2024Q4"),
             "fi_rules": reporter == LIFE_A,
             "fi_sales_covered": False,
+            "fi_pilot": reporter == LIFE_A,
+            "cp_weight_pct": {LIFE_A: 5, PROPERTY_C: 4.99}.get(reporter),
+            "fi_weight_pct": {LIFE_A: 10, PROPERTY_C: 60, HEALTH_D: 0}.get(reporter),
             "filing_period": quarter,
         }
         for quarter in QUARTERS
@@ -342,7 +377,13 @@ def register() -> list[Row]:
             "filing_period": "2024-10",
         }
 
-    return [forwarded("R-both", BRANCH_OF_C, "有效"), forwarded("R-register-only", PROPERTY_C, "无效")]
+    return [
+        # Received on Monday 2024-09-23: the seventh working day after it is 2024-10-08 (29 September is a make-up
+        # Sunday, the National Day week is none). The bureau forwards on the holiday before.
+        forwarded("R-both", BRANCH_OF_C, "有效") | {"received_on": date(2024, 9, 23)},
+        # Received on Friday 2024-09-20: 30 September was the seventh; no working day later, and too late.
+        forwarded("R-register-only", PROPERTY_C, "无效") | {"received_on": date(2024, 9, 20)},
+    ]
 
 
 def obligations() -> list[Row]:

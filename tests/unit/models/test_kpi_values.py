@@ -245,6 +245,48 @@ def test_days_to_decide(built: Dbt) -> None:
     assert row(built, "CMP-18", "2023-06", PROPERTY_C, **median) == figures(None, 0, None, "ZERO_DEN")
 
 
+def test_what_complaints_end_in(built: Dbt) -> None:
+    month = ("2024-04", PROPERTY_E)
+    assert row(built, "CMP-02", *month) == figures(5, None, 5)
+    assert row(built, "CMP-02", *month, dimension="complaint_basis", value="OWN") == figures(4, None, 4)
+    assert row(built, "CMP-16", *month) == figures(1, 3, "33.33")
+    assert row(built, "CMP-20", *month) == figures(1, 4, "25.00", "SMALL_BASE")
+    # Escalated and valid; the repeated one is not valid, so its kind has no row.
+    assert row(built, "CMP-21", *month) == figures(1, 3, "33.33", "SMALL_BASE")
+    kinds = [
+        row(built, "CMP-21", *month, dimension="escalation", value=kind) for kind in ("越级", "群访", "无")
+    ]
+    assert kinds == [figures(1, 3, "33.33", "SMALL_BASE"), None, None]
+    assert row(built, "CMP-22", *month) == figures(1, 4, "25.00")
+    assert row(built, "CMP-24", *month) == figures(1, 4, "25.00")
+    assert row(built, "CMP-24", "2024-12", PROPERTY_E) == figures(0, 1, "0.00", "IMMATURE")
+    assert row(built, "CMP-25", *month) == figures(1, 2, "50.00", "SMALL_BASE")
+    assert row(built, "CMP-25", "2024-05", PROPERTY_E) == figures(0, 0, None, "ZERO_DEN")
+
+
+def test_money_above_cash_value_and_its_growth(built: Dbt) -> None:
+    assert row(built, "CMP-23", "2024-04", PROPERTY_E) == figures("1250.5", None, "1250.50")
+    assert row(built, "CMP-23Y", "2024-04", PROPERTY_E) == figures("1250.5", 500, "150.10")
+    # No number of cases is small in money: SMALL_BASE is of the counts.
+    assert row(built, "CMP-23Y", "2024-05", PROPERTY_E) == figures(0, 0, None, "ZERO_DEN")
+    assert row(built, "CMP-23Y", "2023-04", PROPERTY_E) == figures(500, None, None, "NO_BASE")
+    assert row(built, "CMP-23Y", "2024-08", PROPERTY_E) == figures(None, None, None, "MISSING")
+
+
+def test_causes_are_put_right_or_not_thirty_days_after_the_decision(built: Dbt) -> None:
+    assert row(built, "CMP-26", "2024-04", PROPERTY_E) == figures(1, 3, "33.33")
+    # Decided on 20 and 21 December; the run's date is 20 January. The younger one is left out, though put right.
+    assert row(built, "CMP-26", "2024-12", PROPERTY_C) == figures(0, 1, "0.00", "IMMATURE")
+
+
+def test_the_bureau_forwards_within_seven_working_days(built: Dbt) -> None:
+    assert row(built, "CMP-27", "2024-09") == figures(1, 2, "50.00")
+    assert row(built, "CMP-27", "2024-10") == figures(0, 0, None, "ZERO_DEN")
+    # Insurers' reports have nothing to do with it: F01 of August is missing.
+    assert row(built, "CMP-27", "2024-08") == figures(0, 0, None, "ZERO_DEN")
+    assert row(built, "CMP-27", "2024-09", PROPERTY_C) is None
+
+
 def test_ledger_against_the_register(built: Dbt) -> None:
     # Register: R-both and R-register-only; ledger: R-both (on two complaints) and R-firm-only.
     assert row(built, "CMP-14", "2024-10", PROPERTY_C) == figures(2, 2, "100.00")
@@ -266,6 +308,32 @@ def test_governance_facts_are_those_of_the_last_quarter(built: Dbt) -> None:
     assert row(built, "FIR-07", "2024Q3", **variant) == figures(0, 4, "0.00")
 
 
+def test_weights_and_pilots(built: Dbt) -> None:
+    assert row(built, "FIR-09", "2024Q3") == figures(1, 4, "25.00")
+    assert row(built, "FIR-09", "2024Q3", "property", grain="insurer_type") == figures(0, 2, "0.00")
+    # Five percent is enough, 4.99 is not, no weight is not.
+    assert row(built, "GOV-01", "2024Q3") == figures(1, 4, "25.00")
+
+    def spread(period: str, group: str = "bureau") -> list[Any]:
+        grain = "bureau" if group == "bureau" else "insurer_type"
+        found = [
+            row(built, "GOV-02", period, group, grain=grain, dimension="statistic", value=name)
+            for name in ("min", "median", "max")
+        ]
+        return [each and (each[1], each[2], each[3]) for each in found]
+
+    # A 10, C 60, D 0, and E states none: that is not 0.
+    three = Decimal(3)
+    assert spread("2024Q3") == [
+        (three, Decimal("0.00"), "OK"),
+        (three, Decimal("10.00"), "OK"),
+        (three, Decimal("60.00"), "OK"),
+    ]
+    assert spread("2024Q3", "property") == [(Decimal(1), Decimal("60.00"), "OK")] * 3
+    assert [status for _, _, status in spread("2024Q4")] == ["PARTIAL"] * 3
+    assert spread("2024-09") == [None] * 3
+
+
 def test_first_inquiries(built: Dbt) -> None:
     assert row(built, "FIR-03", "2024-09", PROPERTY_C) == figures(1, 7, "14.29", "SMALL_BASE")
     assert row(built, "FIR-04", "2024-09", PROPERTY_C) == figures(1, 5, "20.00")
@@ -285,6 +353,15 @@ def test_mediation(built: Dbt) -> None:
     body = {"dimension": "mediation_org", "value": "00000000000902"}
     assert row(built, "MED-03", "2024-11", **body) == figures(0, 1, "0.00")
     assert row(built, "MED-03", "2024-11", LIFE_A, **body) is None
+    # Nine, nine (withdrawn) and ten days.
+    assert row(built, "MED-05", "2024-11", LIFE_A) == figures(28, 3, "9.33")
+    assert row(built, "MED-05", "2024-11", **body) == figures(10, 1, "10.00")
+    assert row(built, "MED-06", "2024-11", LIFE_A) == figures(1, 3, "33.33")
+    assert row(built, "MED-07", "2024-11", LIFE_A) == figures(1, None, 1)
+    assert row(built, "MED-07", "2024-12", LIFE_A) == figures(0, None, 0)
+    # Whether a success was the first one cannot be known where the history begins.
+    assert row(built, "MED-07", "2023-01", LIFE_A) == figures(0, None, None, "NO_BASE")
+    assert row(built, "MED-07", "2023", "bureau") == figures(0, None, None, "NO_BASE")
 
 
 def test_call_backs(built: Dbt) -> None:

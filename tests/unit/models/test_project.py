@@ -87,6 +87,14 @@ def test_wide_tables_hold_every_undivided_kpi_of_their_subject(built: Dbt) -> No
             assert f"'{kpi_id}'" in path.read_text(encoding="utf-8"), f"{kpi_id} is not in {path.name}"
 
 
+def test_every_variant_has_a_formula_of_its_own(built: Dbt) -> None:
+    lacking = built.query(
+        "SELECT kpi_id, dimension_value FROM kpi.kpi_variants"
+        " WHERE coalesce(formula_zh, '') = '' OR coalesce(formula_en, '') = ''"
+    )
+    assert lacking == []
+
+
 def test_written_lines_are_short() -> None:
     long = [
         f"{path.relative_to(PROJECT)}:{number}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -175,3 +176,17 @@ def test_a_release_opens_with_the_locked_duckdb_and_with_2_0(
         check=True,
     )
     assert done.stdout.split() == ["2." if reader == "2.0" else "1.", "1000"]
+
+
+def test_a_release_carries_the_dictionary_it_was_made_by(release: Publish) -> None:
+    made = release()
+    content = json.loads((made.path / "dictionary.json").read_text(encoding="utf-8"))
+    con = open_readonly(made.path / "warehouse.duckdb")
+    for table in ("forms", "columns", "code_values", "rules", "measures", "kpis", "kpi_variants"):
+        [(count,)] = con.execute(f"SELECT count(*) FROM dictionary.{table}").fetchall()
+        assert count == len(content[table]) > 0, table
+    assert con.execute(
+        "SELECT title_zh, data_type, required FROM dictionary.columns "
+        "WHERE form = 'F01' AND column_name = 'received_at'"
+    ).fetchall() == [("收到时间", "TIMESTAMP", True)]
+    con.close()

@@ -11,8 +11,11 @@ with wanted as (
     inner join {{ ref('int_window') }} as int_window
         on {{ lists('series.period_types', 'int_window.period_type') }}
     inner join {{ grain_rows() }} as grains
-        -- An index compares an insurer with the whole bureau.
-        on {{ lists('series.grains', 'grains.grain') }} or (series.kind = 'index' and grains.grain = 'bureau')
+        -- An index compares an insurer with the whole bureau, a spread is read off the insurers' own values.
+        on
+            {{ lists('series.grains', 'grains.grain') }}
+            or (series.kind = 'index' and grains.grain = 'bureau')
+            or (series.kind = 'spread' and grains.grain = 'insurer')
 ),
 
 cells as (

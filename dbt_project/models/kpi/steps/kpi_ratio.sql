@@ -1,5 +1,6 @@
 -- 件数与比率: counts and ratios at every grain, on the current and (for what growth is computed on) comparable
--- basis. Dense series have a row for every group in scope, so that nothing filed and nothing happened stay
+-- basis. What happens for the first time (E2 on a count) has no value where nothing is known before the
+-- window. Dense series have a row for every group in scope, so that nothing filed and nothing happened stay
 -- apart.
 with series as (
     select *
@@ -20,7 +21,8 @@ counted as (
         coalesce(operands.left_out, 0) as left_out,
         coalesce(operands.base_count, 0) as base_count,
         scope.n_in_scope,
-        scope.n_complete
+        scope.n_complete,
+        coalesce(series.may_lack_base and scope.starts_calendar, false) as has_no_base
     from series
     inner join {{ ref('int_window') }} as int_window
         on {{ lists('series.period_types', 'int_window.period_type') }}
@@ -51,7 +53,8 @@ counted as (
         operands.left_out,
         operands.base_count,
         scope.n_in_scope,
-        scope.n_complete
+        scope.n_complete,
+        coalesce(series.may_lack_base and scope.starts_calendar, false) as has_no_base
     from {{ ref('kpi_operands') }} as operands
     inner join series
         on operands.series_no = series.series_no
@@ -94,7 +97,7 @@ valued as (
         series.may_break and breaks.window_id is not null as has_break,
         cast(
             case
-                when counted.n_complete = 0 then null
+                when counted.n_complete = 0 or counted.has_no_base then null
                 when series.kind = 'count' then counted.numerator
                 when counted.denominator > 0
                     then {{ ratio('counted.numerator', 'counted.denominator', 'series.scale') }}
@@ -125,8 +128,8 @@ select
     cast(null as {{ text_type() }}) as base_period,
     n_complete as n_reporters,
     n_complete = 0 as is_missing,
-    false as has_no_base,
-    n_complete > 0 and value is null as has_zero_denominator,
+    n_complete > 0 and has_no_base as has_no_base,
+    n_complete > 0 and kind = 'ratio' and value is null and not has_no_base as has_zero_denominator,
     may_be_small
     and value is not null
     and case small_base_on

@@ -25,7 +25,7 @@ named as (
 ),
 
 chained as (
-    {% for step in ['kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_case_median'] -%}
+    {% for step in ['kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_case_median', 'kpi_spread'] -%}
         select
             series_no,
             window_id,

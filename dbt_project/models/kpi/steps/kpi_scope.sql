@@ -1,12 +1,10 @@
 -- 统计范围: per need of forms, basis, window and group, how many institutions are in scope and how many are
 -- complete. In scope: owes every needed form for some month of the window. Complete: every filing owed in it
--- is in force (E7). coverage_rule says what that means:
---   filed             of quarterly snapshots, those of the window's last quarter
---   filed_throughout  every quarter too, for what is counted by quarter
---   owed              KPIs about filing itself: in scope with any form owed, never incomplete
---   register          figures of insurers out of the bureau's registers: in scope whoever owes anything in
---                     the window, complete where the bureau has filed
---   bureau            figures of the bureau itself out of its registers
+-- is in force (E7); of quarterly forms that of the window's last quarter, a snapshot. coverage_rule
+-- `filed_throughout` needs every quarter, for what is counted by quarter; `owed` is for KPIs about filing
+-- itself: in scope with any form owed, never incomplete; `bureau` for figures of the bureau itself out of its
+-- registers. A need of the bureau's own register alone is met by the bureau: everybody that owes anything is
+-- in scope, complete if the register is in force.
 with needs as (
     select
         scope_no,
@@ -82,71 +80,69 @@ filed as (
     group by all
 ),
 
+registered as (
+    select
+        bureau.scope_no,
+        bureau.basis,
+        coverage.org_code,
+        bureau.window_id,
+        0 as n_forms,
+        true as is_in_force
+    from filed as bureau
+    inner join calendars
+        on
+            bureau.scope_no = calendars.scope_no
+            and bureau.n_forms = calendars.n_forms
+    inner join {{ ref('int_coverage') }} as coverage
+        on
+            bureau.basis = coverage.basis
+            and bureau.window_id = coverage.window_id
+    where
+        bureau.org_code = '{{ var("supervisor_code") }}'
+        and coverage.org_code <> '{{ var("supervisor_code") }}'
+    group by all
+),
+
+owing as (
+    select * from filed
+    union all
+    select * from registered
+),
+
 institutions as (
     select
         needs.scope_no,
-        filed.basis,
-        filed.window_id,
+        owing.basis,
+        owing.window_id,
         reporter.reporter_code,
         reporter.insurer_type,
         reporter.peer_group,
+        calendars.first_month = int_window.first_month as starts_calendar,
         needs.coverage_rule = 'owed'
-        or (filed.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
-    from filed
+        or (owing.is_in_force and coalesce(bureau.is_in_force, true)) as is_complete
+    from owing
     inner join needs
-        on filed.scope_no = needs.scope_no
+        on owing.scope_no = needs.scope_no
     inner join calendars
-        on filed.scope_no = calendars.scope_no
+        on owing.scope_no = calendars.scope_no
     inner join {{ ref('int_window') }} as int_window
         on
-            filed.window_id = int_window.window_id
+            owing.window_id = int_window.window_id
             and calendars.first_month <= int_window.first_month
             and calendars.last_month >= int_window.last_month
     inner join {{ ref('int_reporter') }} as reporter
-        on filed.org_code = reporter.reporter_code
+        on owing.org_code = reporter.reporter_code
     -- What the bureau itself owes (its register) is needed of every institution.
     left join filed as bureau
         on
-            filed.scope_no = bureau.scope_no
-            and filed.basis = bureau.basis
-            and filed.window_id = bureau.window_id
+            owing.scope_no = bureau.scope_no
+            and owing.basis = bureau.basis
+            and owing.window_id = bureau.window_id
             and bureau.org_code = '{{ var("supervisor_code") }}'
     where
-        needs.coverage_rule not in ('register', 'bureau')
+        needs.coverage_rule <> 'bureau'
         and {{ lists('needs.insurer_classes', 'reporter.insurer_class') }}
-        and (needs.coverage_rule = 'owed' or filed.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
-),
-
-present as (
-    select distinct
-        basis,
-        window_id,
-        org_code
-    from {{ ref('int_coverage') }}
-),
-
-registered as (
-    select
-        needs.scope_no,
-        needs.insurer_classes,
-        needs.coverage_rule,
-        filed.basis,
-        filed.window_id,
-        filed.is_in_force
-    from filed
-    inner join needs
-        on filed.scope_no = needs.scope_no
-    inner join calendars
-        on filed.scope_no = calendars.scope_no
-    inner join {{ ref('int_window') }} as int_window
-        on
-            filed.window_id = int_window.window_id
-            and calendars.first_month <= int_window.first_month
-            and calendars.last_month >= int_window.last_month
-    where
-        needs.coverage_rule in ('register', 'bureau')
-        and filed.org_code = '{{ var("supervisor_code") }}'
-        and filed.n_forms = calendars.n_forms
+        and (needs.coverage_rule = 'owed' or owing.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
 ),
 
 parties as (
@@ -154,34 +150,29 @@ parties as (
     from institutions
     union all
     select
-        registered.scope_no,
-        registered.basis,
-        registered.window_id,
-        reporter.reporter_code,
-        reporter.insurer_type,
-        reporter.peer_group,
-        registered.is_in_force as is_complete
-    from registered
-    inner join present
-        on
-            registered.basis = present.basis
-            and registered.window_id = present.window_id
-    inner join {{ ref('int_reporter') }} as reporter
-        on present.org_code = reporter.reporter_code
-    where
-        registered.coverage_rule = 'register'
-        and {{ lists('registered.insurer_classes', 'reporter.insurer_class') }}
-    union all
-    select
-        scope_no,
-        basis,
-        window_id,
-        '{{ var("supervisor_code") }}' as reporter_code,
+        needs.scope_no,
+        bureau.basis,
+        bureau.window_id,
+        bureau.org_code as reporter_code,
         null as insurer_type,
         null as peer_group,
-        is_in_force as is_complete
-    from registered
-    where coverage_rule = 'bureau'
+        calendars.first_month = int_window.first_month as starts_calendar,
+        bureau.is_in_force as is_complete
+    from filed as bureau
+    inner join needs
+        on bureau.scope_no = needs.scope_no
+    inner join calendars
+        on
+            bureau.scope_no = calendars.scope_no
+            and bureau.n_forms = calendars.n_forms
+    inner join {{ ref('int_window') }} as int_window
+        on
+            bureau.window_id = int_window.window_id
+            and calendars.first_month <= int_window.first_month
+            and calendars.last_month >= int_window.last_month
+    where
+        needs.coverage_rule = 'bureau'
+        and bureau.org_code = '{{ var("supervisor_code") }}'
 )
 
 select
@@ -191,7 +182,9 @@ select
     grains.grain,
     {{ group_key('grains.grain', 'parties') }} as group_key,
     cast(count(*) as integer) as n_in_scope,
-    cast(count(*) filter (where parties.is_complete) as integer) as n_complete
+    cast(count(*) filter (where parties.is_complete) as integer) as n_complete,
+    -- Nothing is known of the time before the window (E2).
+    bool_or(parties.starts_calendar) as starts_calendar
 from parties
 cross join {{ grain_rows() }} as grains
 group by all

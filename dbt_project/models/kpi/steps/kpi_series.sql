@@ -21,6 +21,7 @@ described as (
         case when divided.dimension = 'total' then 'total' end as dimension_value,
         catalogue.numerator_measure,
         catalogue.denominator_measure,
+        catalogue.left_out_measure,
         catalogue.forms,
         catalogue.grains,
         catalogue.period_types,
@@ -29,7 +30,8 @@ described as (
     inner join divided
         on catalogue.kpi_id = divided.kpi_id
     union all
-    -- What a variant leaves empty it takes from its KPI.
+    -- What a variant leaves empty it takes from its KPI. A variant with a denominator of its own has its own
+    -- idea of what is due: what the KPI leaves out is no part of it.
     select
         variant.kpi_id,
         variant.kind,
@@ -37,6 +39,7 @@ described as (
         variant.dimension_value,
         variant.numerator_measure,
         variant.denominator_measure,
+        case when variant.denominator_measure is null then catalogue.left_out_measure end as left_out_measure,
         coalesce(variant.forms, catalogue.forms) as forms,
         coalesce(variant.grains, catalogue.grains) as grains,
         coalesce(variant.period_types, catalogue.period_types) as period_types,
@@ -60,7 +63,7 @@ select
     described.numerator_measure,
     described.denominator_measure,
     coalesce(catalogue.denominator_dimension, 'same') as denominator_dimension,
-    catalogue.left_out_measure,
+    described.left_out_measure,
     catalogue.of_kpi,
     catalogue.base_window,
     catalogue.scale,
@@ -74,6 +77,7 @@ select
         order by described.forms, catalogue.insurer_classes, catalogue.coverage_rule
     ) as integer) as scope_no,
     catalogue.small_base_on,
+    {{ lists('catalogue.edge_policies', "'E2'") }} as may_lack_base,
     {{ lists('catalogue.edge_policies', "'E3'") }} as may_be_small,
     {{ lists('catalogue.edge_policies', "'E4'") }} as may_be_restated,
     {{ lists('catalogue.edge_policies', "'E6'") }} as may_be_immature,

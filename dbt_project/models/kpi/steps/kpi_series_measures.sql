@@ -48,4 +48,4 @@ inner join {{ ref('kpi_series') }} as series
     on roles.series_no = series.series_no
 where
     roles.measure_id is not null
-    and series.kind in ('count', 'ratio', 'index')
+    and series.kind in ('count', 'ratio', 'index', 'spread')

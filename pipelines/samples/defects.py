@@ -151,6 +151,15 @@ _F01: tuple[Defect, ...] = (
         needs=("F03",),
     ),
     Defect(
+        "clue that the complaint does not name",
+        "F01",
+        (),
+        _DONE & _C("clue_id").is_not_null(),
+        {"clue_id": pl.lit(None, pl.Int64)},
+        blocks=False,
+        needs=("F09",),
+    ),
+    Defect(
         "line that the branch does not sell",
         "F01",
         (),

@@ -182,7 +182,7 @@ class Rule:
         expected: DuckDB expression of a row rule that gives the expected value as text, or None.
         query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
             finding, and column_name if not all findings blame the first field; relations are written
-            ``{self}``, ``{self.all}``, ``{self.previous}``, ``{submissions}``, ``{F02}``,
+            ``{self}``, ``{self.all}``, ``{self.others}``, ``{self.previous}``, ``{submissions}``, ``{F02}``,
             ``{F02.counterpart}``, ``{R01.known}``, ``{rollup}``, ``{working_days}``, ``{reporters}``, ``{releases}``,
             ``{forms}``, ``{rules}``.
         needs: forms whose counterpart must exist (``previous``: the form itself, of the period before; ``release``: a

@@ -149,8 +149,9 @@ def _touched(
     """Fill `checked` with submissions to judge, of some forms (None: of all that are not settled before the others).
 
     New ones, and every filing a new one may bear on: its reporter's filings of the same and later periods; everybody's
-    after a new institution master or supervisor register; what could have known a register that rules read whatever its
-    period (`reads`); what a waiver or explanation names (`steered`); all of them under another ruleset or as-of moment.
+    after a new institution master or supervisor register; what could have known a register that rules read whatever
+    its period (`reads`); what others signed later of a form that is compared among reporters (`among_reporters`); what
+    a waiver or explanation names (`steered`); all of them under another ruleset or as-of moment.
     """
     early = (REGISTRY_FORM, *STEERING_FORMS)
     chosen = ", ".join(f"'{form}'" for form in (early if forms is None else forms))
@@ -194,6 +195,9 @@ def _touched(
                         AND (p.period_end >= u.period_start
                             OR (p.last_signed::DATE >= u.period_start
                                 AND (p.form, u.form) IN (SELECT (form, read_form) FROM reads)))))
+                OR (s.submission_no IS NOT NULL AND p.form IN (SELECT form FROM among_reporters) AND EXISTS (
+                    SELECT 1 FROM unjudged AS u
+                    WHERE u.form = p.form AND u.reporter_code <> p.reporter_code AND u.signed_at <= p.last_signed))
                 {named});
         """
     )

@@ -18,7 +18,7 @@ import polars as pl
 
 from pipelines.contracts.periods import Period
 from pipelines.samples import answer_tables as tables
-from pipelines.samples import expected
+from pipelines.samples import conduct_answers, expected
 from pipelines.samples.answer_tables import Book
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.filings import Filing
@@ -50,6 +50,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "verify_result",
         "responsible",
         "rectify_close_date",
+        "agent_code",
     ),
     "F02": (
         "inquiry_id",
@@ -80,6 +81,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "F04": (
         "callback_id",
         "callback_type",
+        "agent_code",
+        "issue_date",
         "must_call",
         "cooling_off_end",
         "completed_at",
@@ -111,6 +114,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "F12": ("departure_id", "apply_date", "effective_date", "orphan_policies", "called", "called_ok"),
     "F13": ("screened", "risk_cleared", "pre_resolved"),
     "R01": ("reg_ref_no", "received_on", "forwarded_on", "reg_validity"),
+    **conduct_answers.NEEDED,
 }
 """Columns the KPIs read, by form; nothing else is kept."""
 _OWN_KEYS = {
@@ -122,6 +126,7 @@ _OWN_KEYS = {
     "F12": ("departure_id",),
 }
 _MONTHLY = ("F01", "F02", "F03", "F04", "F05", "F06")
+_QUARTERLY = ("F07", "F08", "F11", "F15", "F16")
 _QUARTER_TYPES = ("quarter", "half_year", "year")
 _YEAR_TYPES = ("month", "quarter", "half_year", "year", "ytd")
 _SHORT_TYPES = ("month", "quarter", "half_year")
@@ -294,12 +299,19 @@ class _Answers:
             self._mediation_course,
             self._call_backs,
             self._problems,
+            self._conduct,
             self._summaries,
             self._departures,
             self._screening,
             self._quality,
         ]
         return [rows for group in groups for rows in group()]
+
+    def _conduct(self) -> list[pl.DataFrame]:
+        """REV, TRN, BLK, ACC, HOT, EDU and SAT."""
+        return conduct_answers.ConductAnswers(
+            self._book, self._months, self._facts.rows, self._f01, self._today
+        ).all()
 
     # -------------------------------------------------------------------------------------------- the rows
 
@@ -1150,7 +1162,8 @@ class _Answers:
                 ]
             )
             # A quarterly form has no month of its own.
-            listed = book.in_windows(tally).filter((_C("form") != "F11") | (_C("period_type") != "month"))
+            quarterly = _C("form").is_in(list(_QUARTERLY))
+            listed = book.in_windows(tally).filter(~quarterly | (_C("period_type") != "month"))
             sums = listed.group_by("window", "reporter", "dimension", "dimension_value").agg(
                 _C("num").sum(), _C("den").sum(), _C("left_out").sum()
             )

@@ -23,6 +23,7 @@ from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
 from pipelines.samples import (
     answers,
+    conduct_expected,
     deltas,
     expected,
     expected_mirrors,
@@ -40,7 +41,24 @@ from pipelines.samples.registry import DEFUNCT_BRANCHES, SUPERVISOR, Insurer, Re
 from pipelines.samples.truth import Lapses, Truth, middle, whole_quarters
 from pipelines.samples.volumes import rows_per_month
 
-MONTHLY = ("F01", "F02", "F03", "F04", "F04S", "F05", "F06", "F12", "F13", "R01", "R06", "R07")
+MONTHLY = (
+    "F01",
+    "F02",
+    "F03",
+    "F04",
+    "F04S",
+    "F05",
+    "F06",
+    "F09",
+    "F10",
+    "F12",
+    "F13",
+    "R01",
+    "R05",
+    "R06",
+    "R07",
+)
+QUARTERLY = ("F07", "F08", "F11", "F15", "F16")
 MAX_MONTHS = 120
 _C = pl.col
 _OWN = tuple(pl.lit(None, pl.Int64).alias(name) for name in ("origin", "origin_rid"))
@@ -214,9 +232,10 @@ class _Run:
         lapses = _lapses(institutions, months) if defects else Lapses()
         self._truth = Truth(catalogue, institutions, months, scale=scale, seed=seed, days=days, lapses=lapses)
         self._quarters = whole_quarters(months)
-        history = {**dict.fromkeys(MONTHLY, len(months)), "F11": len(self._quarters)}
+        history = {**dict.fromkeys(MONTHLY, len(months)), **dict.fromkeys(QUARTERLY, len(self._quarters))}
         self._planter = Planter(history)
         self._past = expected.Past()
+        self._conduct_past = conduct_expected.Past()
         self._orphan_calls = OrphanCalls()
         self._outbox = Outbox(inbox, catalogue, institutions, seed)
         self._facts = answers.Facts()
@@ -268,7 +287,7 @@ class _Run:
         period = self._months[month]
         quarter = period.within("quarter")
         if quarter in self._quarters and period == quarter.months()[0]:
-            self._governance = self._governance_of(quarter)
+            self._governance = self._quarter(quarter)["F11"]
         governance = self._governance if quarter in self._quarters else None
         facts = self._truth.month(month)
         sent = {form: self._send(form, period, month, rows) for form, rows in facts.items()}
@@ -279,7 +298,7 @@ class _Run:
         rows["F11"] = (
             governance.readable()
             if governance
-            else self._truth.quarter(quarter).clear().with_columns(pl.lit(None, pl.Int64).alias("filing"))
+            else self._truth.no_governance(quarter).with_columns(pl.lit(None, pl.Int64).alias("filing"))
         )
         everyone: dict[str, Sequence[Filing]] = {form: one.filings for form, one in filed.items()}
         everyone["F11"] = governance.filings if governance else []
@@ -288,6 +307,7 @@ class _Run:
             [
                 expected.across_forms(rows, everyone, self._past, self._registry, span),
                 expected.across_periods(rows, everyone, self._past, self._registry, span),
+                conduct_expected.across_forms(rows, everyone, self._conduct_past, self._registry, span),
                 self._orphan_calls.successes(rows, everyone, period),
                 expected_mirrors.summaries(rows, everyone),
                 expected_mirrors.premiums(rows, everyone),
@@ -298,13 +318,18 @@ class _Run:
             numbers = [filing.number for filing in one.filings]
             self._conclude(form, one, [across.filter(_C("filing").is_in(numbers))])
         self._past.remember(rows)
+        self._conduct_past.remember(rows, everyone)
 
-    def _governance_of(self, quarter: Period) -> _Filed:
-        position, facts = self._quarters.index(quarter), self._truth.quarter(quarter)
-        absent = {"F11 before": self._absent_before("F11", quarter)}
-        filed = self._fill("F11", position, facts, self._send("F11", quarter, position, facts), absent)
-        self._conclude("F11", filed, [expected.turned(filed.readable(), filed.filings, self._past)])
-        return filed
+    def _quarter(self, quarter: Period) -> dict[str, _Filed]:
+        """File and judge the quarterly forms."""
+        position, found = self._quarters.index(quarter), {}
+        for form, facts in self._truth.quarter(quarter).items():
+            absent = {f"{form} before": self._absent_before(form, quarter)}
+            filed = self._fill(form, position, facts, self._send(form, quarter, position, facts), absent)
+            turned = expected.turned(filed.readable(), filed.filings, self._past) if form == "F11" else None
+            self._conclude(form, filed, [] if turned is None else [turned])
+            found[form] = filed
+        return found
 
     def _send(self, form: str, period: Period, position: int, facts: pl.DataFrame) -> _Sent:
         """Let everybody send a file of one form and period, with whatever happens to files as a whole."""
@@ -315,7 +340,7 @@ class _Run:
         filings = self._desk.originals(form, period, sizes, defects=self._defects)
         if not self._defects:
             return _Sent(filings, [])
-        periods = self._quarters if form == "F11" else self._months
+        periods = self._quarters if form in QUARTERLY else self._months
         return _Sent(*incidents.strike(self._desk, form, periods, position, filings))
 
     def _absent(self, form: str, period: Period, filings: Sequence[Filing]) -> set[int]:
@@ -388,6 +413,7 @@ class _Run:
             _planted_findings(filed, rows),
             expected.row_warnings(form, readable, period.end, self._days),
             expected.within_file(form, readable, contract.key, self._past.complaints),
+            conduct_expected.within_file(form, readable, period.end),
             self._late(filings),
             _structure_findings(filings),
         ]

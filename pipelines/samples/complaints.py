@@ -943,7 +943,7 @@ class Complaints:
             .then("mediation_id")
             .otherwise(None)
             .alias("mediation_id"),
-            pl.lit(None, pl.String).alias("clue_id"),
+            pl.lit(None, pl.Int64).alias("clue_id"),
             pl.when(pl.col("has_agent")).then("agent_code").otherwise(None).alias("agent_code"),
             when_closed["root_cause"],
             seen_date("rectify_day", end).alias("rectify_close_date"),

@@ -139,6 +139,7 @@ _F01: tuple[Defect, ...] = (
             "received_at": _C("received_at").dt.offset_by("-40d"),
             "due_date": _C("due_date").dt.offset_by("-40d"),
         },
+        patient=True,
         needs=("F01 before",),
     ),
     Defect(
@@ -148,6 +149,15 @@ _F01: tuple[Defect, ...] = (
         _C("_closes") & (_C("outcome") == "转调解"),
         {"mediation_id": _unknown("complaint_id")},
         needs=("F03",),
+    ),
+    Defect(
+        "clue that the complaint does not name",
+        "F01",
+        (),
+        _DONE & _C("clue_id").is_not_null(),
+        {"clue_id": pl.lit(None, pl.Int64)},
+        blocks=False,
+        needs=("F09",),
     ),
     Defect(
         "line that the branch does not sell",
@@ -337,7 +347,8 @@ _F01: tuple[Defect, ...] = (
         "phone number for an agent",
         "F01",
         (("GEN-I04", "agent_code"),),
-        _C("_closes") & _C("group_id").is_null(),
+        # An agent to blame would be missed by F10-X01.
+        _C("_closes") & _C("group_id").is_null() & (_C("responsible") != "有责"),
         text={"agent_code": _PHONE},
     ),
     Defect(
@@ -779,6 +790,209 @@ _F11: tuple[Defect, ...] = (
     ),
 )
 
+_F07: tuple[Defect, ...] = (
+    Defect(
+        "more opinions adopted than given",
+        "F07",
+        (("F07-I01", "opinions_adopted"),),
+        _C("opinions") > 0,
+        {"opinions_adopted": _C("opinions") + 1},
+        small=True,
+    ),
+    Defect(
+        "reviewed after the launch",
+        "F07",
+        (("F07-I02", "review_date"),),
+        _C("review_date").is_not_null() & ~_C("_carried"),
+        {"launch_date": _C("review_date").dt.offset_by("-1d")},
+        small=True,
+    ),
+    Defect(
+        "launched without a review",
+        "F07",
+        (),
+        _C("review_date").is_not_null() & ~_C("_carried") & (_C("launch_date") <= _C("updated_at").dt.date()),
+        {"review_date": pl.lit(None, pl.Date)},
+        blocks=False,
+    ),
+)
+
+_F08: tuple[Defect, ...] = (
+    Defect(
+        "more people than on the roster",
+        "F08",
+        (("F08-I01", "attended"),),
+        _C("audience") == "外勤",
+        {"attended": _C("expected") + 3},
+        small=True,
+    ),
+    Defect(
+        "roster of another season",
+        "F08",
+        (("F08-I02", "roster_date"),),
+        _C("audience") == "客服",
+        {"roster_date": _C("session_date").dt.offset_by("-32d")},
+        small=True,
+    ),
+    Defect(
+        "half the roster",
+        "F08",
+        (),
+        (_C("audience") == "内勤"),
+        {"expected": _C("expected") // 2, "attended": _C("expected") // 3, "passed": pl.lit(None, pl.Int64)},
+        blocks=False,
+    ),
+)
+
+_F09: tuple[Defect, ...] = (
+    Defect(
+        "reported before it was found",
+        "F09",
+        (("F09-I01", "found_date"),),
+        _C("reported_on").is_not_null() & ~_C("_carried"),
+        {"reported_on": _C("found_date").dt.offset_by("-1d")},
+        small=True,
+    ),
+    Defect(
+        "more recovered than lost",
+        "F09",
+        (("F09-I02", "recovered_amount"),),
+        _C("_closes"),
+        {"recovered_amount": _C("surrender_amount") * 2},
+        small=True,
+    ),
+    Defect(
+        "clue of a complaint left out",
+        "F09",
+        (),
+        (_C("found_stage") == "投诉处理") & ~_C("_carried"),
+        drop=True,
+        blocks=False,
+        needs=("F01",),
+    ),
+)
+
+_F10: tuple[Defect, ...] = (
+    Defect(
+        "manager of no level",
+        "F10",
+        (("F10-I01", "action_type"),),
+        _C("action_type") == "管理责任",
+        {"manager_level": pl.lit(None)},
+        small=True,
+    ),
+    Defect(
+        "removed and never listed",
+        "F10",
+        (),
+        (_C("action_type") == "品质处罚") & _C("complaint_id").is_null(),
+        {"action_type": _lit("移出灰名单", "action_type")},
+        small=True,
+    ),
+)
+
+_F15: tuple[Defect, ...] = (
+    Defect(
+        "ended before it began",
+        "F15",
+        (("F15-I01", "end_date"),),
+        _C("sessions") > 0,
+        {"start_date": _C("end_date").dt.offset_by("1d")},
+        small=True,
+    ),
+    Defect(
+        "more outlets than there are",
+        "F15",
+        (("F15-I02", "sites"),),
+        _C("sessions") > 0,
+        {"sites": _C("sites_total") + 1},
+        small=True,
+    ),
+    Defect(
+        "campaign of no name",
+        "F15",
+        (("F15-I03", "is_campaign"),),
+        _C("is_campaign"),
+        {"campaign_name": pl.lit(None, pl.String)},
+        small=True,
+    ),
+    Defect(
+        "a stadium at every session",
+        "F15",
+        (),
+        _C("activity_form").is_in(["线下集中宣教", "走进社区企业学校农村"]),
+        {"reach": _C("sessions") * 5_001},
+        blocks=False,
+    ),
+)
+
+_F16: tuple[Defect, ...] = (
+    Defect(
+        "more answers than questionnaires",
+        "F16",
+        (("F16-I01", "chosen"),),
+        _C("question_id") == "Q2",
+        {"issued": _C("valid_answers") - 1},
+        small=True,
+    ),
+    Defect(
+        "survey of a quarter to come",
+        "F16",
+        (("F16-I02", "surveyed_to"),),
+        _C("question_id") == "Q2",
+        {"surveyed_from": _C("surveyed_to").dt.offset_by("1d")},
+        small=True,
+    ),
+    Defect(
+        "a wish that satisfies",
+        "F16",
+        (("F16-I03", "is_satisfied"),),
+        _C("question_id") == "Q2",
+        {"is_satisfied": pl.lit(value=True)},
+        small=True,
+    ),
+    Defect(
+        "one answer too few",
+        "F16",
+        (),
+        (_C("choice_id") == "A") & (_C("chosen") > 0),
+        {"chosen": _C("chosen") - 1},
+        blocks=False,
+        corrected=True,
+    ),
+)
+
+_R05: tuple[Defect, ...] = (
+    Defect(
+        "unanswered call of a kind",
+        "R05",
+        (("R05-I01", "answered"),),
+        ~_C("answered"),
+        {"call_kind": _lit("咨询", "call_kind")},
+    ),
+    Defect(
+        "settled without an answer",
+        "R05",
+        (("R05-I02", "insurer_answered"),),
+        _C("insurer_answered") & _C("_closes"),
+        {"insurer_answered": pl.lit(value=False)},
+    ),
+    Defect(
+        "transferred before it came",
+        "R05",
+        (("R05-I03", "transferred_at"),),
+        _C("transferred_at").is_not_null() & _C("_closes"),
+        {"transferred_at": _C("called_at").dt.offset_by("-1m")},
+    ),
+    Defect(
+        "transferred to the bureau",
+        "R05",
+        (("R05-X01", "org_code"),),
+        _C("transferred_at").is_not_null() & _C("_closes"),
+        {"org_code": pl.lit("00000000000001")},
+    ),
+)
+
 _WHOLE_CELL = {
     "due_count": pl.lit(1_200, pl.Int64),
     "done_count": pl.lit(1_200, pl.Int64),
@@ -916,9 +1130,16 @@ DEFECTS: tuple[Defect, ...] = (
     *_F04S,
     *_F05,
     *_F06,
+    *_F07,
+    *_F08,
+    *_F09,
+    *_F10,
     *_F11,
     *_F12,
     *_F13,
+    *_F15,
+    *_F16,
+    *_R05,
     *_R06,
     *_R07,
 )
@@ -1153,6 +1374,13 @@ _KEYS = {
     "F03": "mediation_id",
     "F04": "callback_id",
     "F05": "problem_id",
+    "F07": "review_id",
+    "F08": "course_id",
+    "F09": "clue_id",
+    "F10": "action_id",
+    "F15": "activity_id",
+    "F16": "survey_id",
+    "R05": "call_id",
     "F12": "departure_id",
 }
 

@@ -32,12 +32,27 @@ ID_LETTERS = {
     "mediation_id": "M",
     "callback_id": "H",
     "problem_id": "W",
+    "review_id": "V",
+    "course_id": "K",
+    "clue_id": "X",
+    "action_id": "S",
+    "call_id": "L",
+    "activity_id": "E",
+    "survey_id": "D",
     "departure_id": "LZ",
     "batch_id": "PC",
 }
 """Prefix of every id column that is kept as a packed number."""
 
-HASH_COLUMNS = ("policy_hash", "complainant_hash", "responder_hash", "customer_hash", "recording_ref")
+HASH_COLUMNS = (
+    "policy_hash",
+    "complainant_hash",
+    "responder_hash",
+    "customer_hash",
+    "recording_ref",
+    "party_hash",
+    "person_hash",
+)
 """Columns kept as 64-bit seeds and written as 64 hexadecimal digits."""
 
 

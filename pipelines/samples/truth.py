@@ -20,9 +20,10 @@ import polars as pl
 
 from pipelines.contracts.model import Catalogue
 from pipelines.contracts.periods import Period
-from pipelines.samples import counterparts, governance, market, screening
+from pipelines.samples import conduct, counterparts, governance, market, screening
 from pipelines.samples.call_backs import CallBacks
 from pipelines.samples.complaints import Complaints
+from pipelines.samples.conduct import Conduct
 from pipelines.samples.days import WorkingDays
 from pipelines.samples.departures import Departures
 from pipelines.samples.randomness import stream
@@ -76,6 +77,7 @@ class Truth:
         self._complaints = Complaints(
             self._market, seed, days, silent=lapses.silent, unannounced=lapses.unannounced
         )
+        self._conduct = Conduct(registry, seed, months, scale)
         codes = [branch.code for branch in registry.branches]
         self._codes = pl.Enum(list(dict.fromkeys([*codes, catalogue.supervisor_code])))
         self._branch_codes = pl.Series(codes, dtype=self._codes)
@@ -93,8 +95,10 @@ class Truth:
         self._call_backs.link_complaints(arrived.transferred_problems, arrived.transferred_complaints)
         period = self._months[month]
         mediations = self._complaints.mediation_file(month)
+        complaints = conduct.with_clues(self._complaints.complaint_file(month))
+        of_conduct = self._conduct.month(month, complaints)
         return {
-            "F01": self._headed("F01", period, self._complaints.complaint_file(month)),
+            "F01": self._headed("F01", period, complaints),
             "F02": self._headed("F02", period, arrived.inquiries),
             "F03": self._headed("F03", period, mediations),
             "F04": self._headed("F04", period, self._call_backs.call_file(month)),
@@ -106,13 +110,19 @@ class Truth:
             "R01": self._headed("R01", period, arrived.forwarded),
             "R06": self._headed("R06", period, counterparts.premiums(self._seed, month, denominators)),
             "R07": self._headed("R07", period, counterparts.cases(self._registry, period, mediations)),
+            **{form: self._headed(form, period, rows) for form, rows in of_conduct.items()},
         }
 
-    def quarter(self, quarter: Period) -> pl.DataFrame:
-        """Frame of F11."""
-        return self._headed(
-            "F11", quarter, governance.snapshot(self._registry, self._seed, self._months, quarter)
-        )
+    def quarter(self, quarter: Period) -> dict[str, pl.DataFrame]:
+        """Frames of the quarterly forms F07, F08, F11, F15 and F16."""
+        facts = governance.snapshot(self._registry, self._seed, self._months, quarter)
+        frames = {"F11": facts, **self._conduct.quarter(quarter)}
+        return {form: self._headed(form, quarter, rows) for form, rows in frames.items()}
+
+    def no_governance(self, period: Period) -> pl.DataFrame:
+        """A frame of F11 without rows, for months of which no whole quarter is covered."""
+        rows = governance.snapshot(self._registry, self._seed, self._months, period).clear()
+        return self._headed("F11", period, rows)
 
     def institutions(self, period: Period, known_at: datetime) -> pl.DataFrame:
         """Frame of R03 as the supervisor knew it at a moment."""
@@ -149,8 +159,9 @@ class Truth:
         branch = rows["branch"]
         frame = rows.with_columns(
             signer.alias("reporter_code"),
-            self._branch_codes.gather(branch).alias("org_code"),
-            self._branch_regions.gather(branch).alias("region_code"),
+            # What is nobody's (a call to the bureau) stands under the bureau's own code, in the city.
+            self._branch_codes.gather(branch).fill_null(self._catalogue.supervisor_code).alias("org_code"),
+            self._branch_regions.gather(branch).fill_null(self._branch_regions[0]).alias("region_code"),
             pl.lit(period.label).alias("period"),
             pl.lit("I", pl.Enum(list(ACTIONS))).alias("record_action"),
             (pl.lit(close) + pl.duration(seconds=pl.lit(pl.Series("moment", moments))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipelines.contracts.model import Catalogue
+from pipelines.samples import conduct_words
 
 PROPERTY_LINES = (
     "机动车辆",
@@ -178,6 +179,7 @@ COLUMN_LABELS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("R06", "line_code"): LINES,
     ("R07", "accept_status"): ACCEPT_STATUSES,
     ("R07", "result"): RESULTS,
+    **conduct_words.COLUMN_LABELS,
 }
 
 

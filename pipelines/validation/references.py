@@ -20,6 +20,7 @@ from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
 _KNOWN = re.compile(r"\{([A-Z0-9]+)\.known\}")
+_OTHERS = "{self.others}"
 _TABLES = {
     "rollup": "rollup",
     "releases": "released_month",
@@ -31,7 +32,8 @@ _TABLES = {
 
 
 def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Fill the temp table `reads` (form, read_form): forms of which a rule asks what was `known`, of any period."""
+    """Fill the temp tables `reads` (form, read_form): forms of which a rule asks what was `known`, of any period; and
+    `among_reporters` (form): forms whose filings a rule compares with those of other reporters."""
     pairs = {
         (form.code, read)
         for form in catalogue.forms.values()
@@ -40,6 +42,13 @@ def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     }
     con.execute("CREATE OR REPLACE TEMP TABLE reads (form VARCHAR, read_form VARCHAR)")
     insert_rows(con, "reads", sorted(pairs))
+    compared = [
+        (form.code,)
+        for form in catalogue.forms.values()
+        if any(_OTHERS in (rule.query or "") for rule in catalogue.rules_for(form))
+    ]
+    con.execute("CREATE OR REPLACE TEMP TABLE among_reporters (form VARCHAR)")
+    insert_rows(con, "among_reporters", compared)
 
 
 def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
@@ -157,6 +166,38 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             """
         )
     _prepare_known(con, catalogue)
+    _prepare_others(con, catalogue)
+
+
+def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """`others`: for the forms in `among_reporters`, everybody else's filing of every period, in the version that was
+    known when a filing was signed. What came later says nothing of it: of two filings the later one is told."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE others AS
+        WITH latest AS (
+            SELECT s.submission_no AS for_submission_no, g.form, g.submission_no, g.kind
+            FROM checked JOIN readable AS s USING (submission_no)
+            JOIN among_reporters AS c ON c.form = s.form
+            JOIN readable AS g ON g.form = s.form AND g.reporter_code <> s.reporter_code AND g.signed_at <= s.signed_at
+            QUALIFY row_number() OVER (
+                PARTITION BY s.submission_no, g.reporter_code, g.period
+                ORDER BY g.signed_at DESC, g.sequence_no DESC) = 1)
+        SELECT for_submission_no, form, submission_no FROM latest WHERE kind <> 'WITHDRAW'"""
+    )
+    for (code,) in con.execute("SELECT form FROM among_reporters ORDER BY 1").fetchall():
+        form = catalogue.forms[code]
+        columns = ", ".join(f"r.{column.name}" for column in form.columns)
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP VIEW others_{form.table} AS
+            SELECT {columns}, o.for_submission_no, r.submission_no, r.row_no, s.reporter_code AS filing_reporter,
+                s.period AS filing_period, s.period_start AS filing_period_start
+            FROM others AS o
+            JOIN store.{form.table} AS r ON r.submission_no = o.submission_no AND o.form = '{form.code}'
+            JOIN readable AS s ON s.submission_no = r.submission_no
+            WHERE {undeleted("r")}"""
+        )
 
 
 def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -366,8 +407,8 @@ def expand(query: str, form: Form, only: str | None = None) -> str:
         if name in _TABLES:
             return _TABLES[name]
         other, _, kind = name.partition(".")
-        if kind == "previous":
-            return f"(SELECT * FROM previous_{form.table} WHERE for_submission_no IN {under_check})"
+        if kind in ("previous", "others"):
+            return f"(SELECT * FROM {kind}_{form.table} WHERE for_submission_no IN {under_check})"
         if kind in ("counterpart", "known"):
             return f"(SELECT * FROM {kind}_{other.lower()} WHERE for_submission_no IN {under_check})"
         return f"all_{other.lower()}"

@@ -100,10 +100,8 @@ class Bureau:
             name, _, part = match[1].partition(".")
             if name == "submissions":
                 return f"(FROM subs WHERE submission_no IN ({numbers}))"
-            if name == "rollup":
-                return "rollup_pairs"
-            if name in ("reporters", "forms", "rules", "releases"):
-                return name
+            if name in ("rollup", "reporters", "forms", "rules", "releases"):
+                return "rollup_pairs" if name == "rollup" else name
             form = code if name == "self" else name
             if part == "counterpart":
                 owner = f"'{SUPERVISOR}'" if form.startswith("R") else "s.filing_reporter"
@@ -128,6 +126,12 @@ class Bureau:
                     f"(SELECT r.*, s.submission_no AS for_submission_no FROM subs s JOIN {whole.format(form)} r "
                     f"ON r.filing_reporter = s.filing_reporter AND r.period_end = s.period_start - 1 "
                     f"WHERE s.form = '{form}' AND s.submission_no IN ({numbers}))"
+                )
+            if part == "others":
+                return (
+                    f"(SELECT r.*, s.submission_no AS for_submission_no FROM subs s JOIN {whole.format(form)} r "
+                    "ON r.filing_reporter <> s.filing_reporter JOIN subs o ON o.submission_no = r.submission_no "
+                    f"AND o.signed_at <= s.signed_at WHERE s.form = '{form}' AND s.submission_no IN ({numbers}))"
                 )
             if name == "self" and not part:
                 return f"(FROM {whole.format(form)} WHERE submission_no IN ({numbers}))"
@@ -1182,6 +1186,225 @@ def test_institution_intervals_join(bureau: Bureau) -> None:
         (1, 11, "2015-01-01", "< 2015-01-01"),
         (1, 12, "unknown", "org_code (R03)"),
     ]
+
+
+def course(number: str, expected: int | None, **more: Any) -> dict[str, Any]:
+    return {"course_id": number, "audience": "内勤", "org_code": A1, "expected": expected, **more}
+
+
+def test_rosters_of_one_audience_differ_by_three_per_cent_at_most(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F08",
+        "2024Q1",
+        course("as in the seed", 1054),
+        course("largest", 1088),
+        course("within", 1056),  # 32 of 1,088 are 2.94 %
+        course("other audience", 100, audience="外勤"),
+        course("other branch", 100, org_code=A2),
+        course("unknown", None),
+    )
+    bureau.file(2, "F08", "2024Q1", course("other insurer", 10), reporter=B)
+    assert bureau.findings("F08-P01", 1, 2) == [(1, 2, "1054", "1088")]
+
+
+def test_exactly_three_per_cent_is_within(bureau: Bureau) -> None:
+    bureau.file(1, "F08", "2024Q1", course("a", 100), course("b", 97), course("c", 96))
+    assert rows_of(bureau.findings("F08-P01", 1)) == [4]
+
+
+def clue(number: str, party: str | None = "p" * 64, **more: Any) -> dict[str, Any]:
+    return {"clue_id": number, "party_hash": party, "found_stage": "回访", "found_date": "2024-03-05", **more}
+
+
+def test_one_party_at_two_insurers_is_told_to_the_later_one(bureau: Bureau) -> None:
+    bureau.file(
+        1, "F09", "2024-03", clue("a"), clue("alone", "q" * 64), clue("none", None), signed="2024-04-05"
+    )
+    bureau.file(2, "F09", "2024-03", clue("b"), clue("also", None), signed="2024-04-06", reporter=B)
+    bureau.file(3, "F09", "2024-04", clue("c"), signed="2024-05-06")
+    assert bureau.findings("F09-U01", 1, 2, 3) == [(2, 2, "p" * 64, "1"), (3, 2, "p" * 64, "1")]
+
+
+def test_clues_of_a_merged_insurer_are_its_heirs(bureau: Bureau) -> None:
+    bureau.file(9, "R03", "2024-01", {"org_code": B, "successor_code": A}, reporter=SUPERVISOR)
+    bureau.file(1, "F09", "2024-02", clue("b"), reporter=B)
+    bureau.file(2, "F09", "2024-03", clue("a"))
+    assert bureau.findings("F09-U01", 2) == []
+
+
+def action(number: str, kind: str, on: str, person: str | None = "h" * 64, **more: Any) -> dict[str, Any]:
+    return {"action_id": number, "action_type": kind, "action_date": on, "person_hash": person, **more}
+
+
+def test_removal_from_the_grey_list_follows_an_entry(bureau: Bureau) -> None:
+    bureau.file(9, "F10", "2024-01", action("in", "列入灰名单", "2024-01-10"))
+    bureau.file(8, "F10", "2024-04", action("too late", "列入灰名单", "2024-02-01", "l" * 64))
+    bureau.file(7, "F10", "2024-02", action("elsewhere", "列入灰名单", "2024-02-01", "e" * 64), reporter=B)
+    bureau.file(
+        1,
+        "F10",
+        "2024-03",
+        action("out", "移出灰名单", "2024-03-10"),
+        action("same day in", "列入灰名单", "2024-03-11", "s" * 64),
+        action("same day out", "移出灰名单", "2024-03-11", "s" * 64),
+        action("before its entry", "移出灰名单", "2024-03-10", "s" * 64),
+        action("never in", "移出灰名单", "2024-03-10", "n" * 64),
+        action("filed later", "移出灰名单", "2024-03-10", "l" * 64),
+        action("listed by another", "移出灰名单", "2024-03-10", "e" * 64),
+        action("unreadable", "移出灰名单", "2024-03-10", None),
+        action("punished only", "品质处罚", "2024-03-10", "n" * 64),
+    )
+    assert rows_of(bureau.findings("F10-U01", 1)) == [5, 6, 7, 8]
+
+
+def test_an_heir_may_remove_whom_its_predecessor_listed(bureau: Bureau) -> None:
+    bureau.file(9, "R03", "2024-01", {"org_code": B, "successor_code": A}, reporter=SUPERVISOR)
+    bureau.file(8, "F10", "2024-02", action("in", "列入灰名单", "2024-02-01"), reporter=B)
+    bureau.file(1, "F10", "2024-03", action("out", "移出灰名单", "2024-03-10"))
+    assert bureau.findings("F10-U01", 1) == []
+
+
+def blamed(number: str, decided: str, **more: Any) -> dict[str, Any]:
+    return complaint(
+        number,
+        "2024-01-02 09:00:00",
+        **{"status": "已办结", "responsible": "有责", "agent_code": "A7", "decision_date": decided, **more},
+    )
+
+
+def test_blamed_agents_are_dealt_with_in_sixty_days(bureau: Bureau) -> None:
+    bureau.file(
+        9,
+        "F01",
+        "2024-01",
+        blamed("due", "2024-01-30"),  # 61 days on 31 March
+        blamed("sixty", "2024-01-31"),
+        blamed("told before", "2023-12-29"),  # 61 days on 28 February
+        blamed("last of them", "2023-12-31"),  # 60 days on 29 February, so March's
+        blamed("dealt with", "2024-01-20"),
+        blamed("dealt with before", "2024-01-20"),
+        blamed("removed only", "2024-01-20"),
+        blamed("dealt with too late", "2024-01-20"),
+        blamed("innocent", "2024-01-20", responsible="无责"),
+        blamed("no agent", "2024-01-20", agent_code=None),
+        blamed("cleared since", "2024-01-20"),
+    )
+    bureau.file(8, "F01", "2024-02", blamed("cleared since", "2024-01-20", responsible="无责"))
+    bureau.file(7, "F10", "2024-02", action("b", "品质处罚", "2024-02-10", complaint_id="dealt with before"))
+    bureau.file(
+        6, "F10", "2024-04", action("l", "品质处罚", "2024-04-10", complaint_id="dealt with too late")
+    )
+    bureau.file(5, "F10", "2024-03", action("x", "品质处罚", "2024-03-10", complaint_id="due"), reporter=B)
+    bureau.file(
+        1,
+        "F10",
+        "2024-03",
+        action("a", "管理责任", "2024-03-10", complaint_id="dealt with"),
+        action("r", "移出灰名单", "2024-03-10", complaint_id="removed only"),
+        action("n", "品质处罚", "2024-03-10", complaint_id=None),
+    )
+    found = bureau.findings("F10-X01", 1)
+    assert [value for _, _, value, _ in found] == [
+        "dealt with too late",
+        "due",
+        "last of them",
+        "removed only",
+    ]
+    assert set(rows_of(found)) == {None}
+
+
+def test_clues_and_complaints_name_each_other(bureau: Bureau) -> None:
+    def named(number: str, clue_id: str | None) -> dict[str, Any]:
+        return complaint(number, clue_id=clue_id)
+
+    bureau.file(9, "F09", "2024-02", clue("old"))
+    bureau.file(8, "F01", "2024-02", named("before", "seen before"))
+    bureau.file(7, "F09", "2024-03", clue("here B"), reporter=B)
+    bureau.file(
+        6,
+        "F09",
+        "2024-03",
+        clue("here"),
+        clue("from a complaint", found_stage="投诉处理"),
+        clue("of no complaint", found_stage="投诉处理"),
+        clue("seen before", found_stage="投诉处理"),
+        clue("found in February", found_stage="投诉处理", found_date="2024-02-28"),
+        clue("from a call", found_stage="首问"),
+    )
+    bureau.file(
+        1,
+        "F01",
+        "2024-03",
+        named("a", "here"),
+        named("b", "old"),
+        named("c", "unknown"),
+        named("d", "here B"),
+        named("e", None),
+        named("f", "from a complaint"),
+    )
+    assert bureau.findings("F01-X05", 1) == [
+        (1, None, "of no complaint", "F01"),
+        (1, 4, "unknown", "F09"),
+        (1, 5, "here B", "F09"),
+    ]
+
+
+def test_a_call_is_transferred_to_an_insurer(bureau: Bureau) -> None:
+    moved = {"transferred_at": "2024-03-04 09:15:00"}
+    rows = [
+        {"call_id": "branch", "org_code": A1, **moved},
+        {"call_id": "reporter", "org_code": B, **moved},
+        {"call_id": "nobody", "org_code": SUPERVISOR, **moved},
+        {"call_id": "not transferred", "org_code": SUPERVISOR},
+        {"call_id": "unreadable", "org_code": None, **moved},
+    ]
+    bureau.file(1, "R05", "2024-03", *rows, reporter=SUPERVISOR)
+    assert bureau.findings("R05-X01", 1) == [(1, 4, SUPERVISOR, None)]
+
+
+def choice(question: str, number: str, chosen: int | None, **more: Any) -> dict[str, Any]:
+    given = {"survey_id": "DC", "question_type": "单选", "valid_answers": 54, "issued": 80}
+    return {"question_id": question, "choice_id": number, "chosen": chosen, **given, **more}
+
+
+def test_choices_of_a_question_share_one_number_of_answers(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F16",
+        "2024Q1",
+        choice("same", "A", 43),
+        choice("same", "B", 11),
+        choice("other n", "A", 43),
+        choice("other n", "B", 11, valid_answers=53),
+        choice("other issue", "A", 43, issued=81),
+        choice("other issue", "B", 11),
+        choice("unknown", "A", 43, valid_answers=None),
+        choice("unknown", "B", 11),
+        choice("same", "A", 30, survey_id="another", valid_answers=40),
+    )
+    assert rows_of(bureau.findings("F16-U01", 1)) == [4, 5, 6, 7]
+
+
+def test_choices_add_up_to_the_valid_answers(bureau: Bureau) -> None:
+    bureau.file(
+        1,
+        "F16",
+        "2024Q1",
+        choice("whole", "A", 43),
+        choice("whole", "B", 11),
+        choice("short", "A", 43, question_type="满意度"),
+        choice("short", "B", 10, question_type="满意度"),
+        choice("several", "A", 43, question_type="多选"),
+        choice("several", "B", 40, question_type="多选"),
+        choice("unknown", "A", 43),
+        choice("unknown", "B", None),
+        choice("twice", "A", 43),
+        choice("twice", "A", 43),
+        choice("two n", "A", 43),
+        choice("two n", "B", 10, valid_answers=53),
+    )
+    assert bureau.findings("F16-U02", 1) == [(1, None, "DC short", "53 ≠ 54")]
 
 
 def orphan_call(

@@ -11,3 +11,14 @@ select
     reporter_code,
     current_code as org_code
 from {{ ref('int_reporter') }}
+union all
+-- The bureau is no insurer: its own registers count for itself.
+select
+    'current' as basis,
+    '{{ var("supervisor_code") }}' as reporter_code,
+    '{{ var("supervisor_code") }}' as org_code
+union all
+select
+    'comparable' as basis,
+    '{{ var("supervisor_code") }}' as reporter_code,
+    '{{ var("supervisor_code") }}' as org_code

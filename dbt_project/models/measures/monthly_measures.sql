@@ -212,6 +212,132 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_review'), 'required_month', frequency="'quarter'",
+        dimensions=['item_type'],
+        amounts={
+            'reviews_required': count_if('true'),
+            'reviews_done': count_if('is_reviewed'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_review'), 'review_month', frequency="'quarter'",
+        amounts={
+            'review_opinions': 'opinions',
+            'review_opinions_adopted': 'opinions_adopted',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_training'), 'session_month', frequency="'quarter'",
+        amounts={
+            'staff_training_expected': 'case when is_for_staff then expected else 0 end',
+            'staff_training_attended': 'case when is_for_staff then attended else 0 end',
+            'sales_training_expected': 'case when is_for_sales then expected else 0 end',
+            'sales_training_attended': 'case when is_for_sales then attended else 0 end',
+            'sales_courses': count_if('is_rated_sales_course'),
+            'sales_course_rates': 'case when is_rated_sales_course then participation_rate else 0 end',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_surrender_clue'), 'found_month',
+        amounts={
+            'clues_screened': count_if('not is_in_screening'),
+            'clues_reported': count_if('is_reported'),
+            'clues_in_screening': count_if('is_in_screening'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_surrender_clue'), 'verified_month',
+        amounts={
+            'clues_verified': count_if('true'),
+            'clue_surrender_amount': 'coalesce(surrender_amount, 0)',
+            'clue_recovered_amount': 'coalesce(recovered_amount, 0)',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_sales_action'), 'action_month',
+        dimensions=['action_type'],
+        amounts={'sanctions': count_if('is_sanction')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_accountable_complaint'), 'decision_month',
+        amounts={
+            'accountable_complaints': count_if('is_due'),
+            'accountable_complaints_acted_on': count_if('is_due and is_acted_on'),
+            'accountable_complaints_not_yet_due': count_if('is_not_yet_due'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_grey_list_return'), 'month',
+        amounts={'grey_list_returns': count_if('true')},
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_hotline_call'), 'called_month',
+        dimensions=['call_kind'],
+        amounts={
+            'hotline_calls': count_if('true'),
+            'hotline_calls_answered': count_if('is_answered'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_direct_transfer'), 'transferred_month',
+        amounts={
+            'transfers': count_if('true'),
+            'transfers_answered': count_if('is_answered'),
+            'transfers_resolved': count_if('is_resolved'),
+            'transfers_mature': count_if('is_mature'),
+            'transfers_successful': count_if('is_mature and is_answered and not is_complained_again'),
+            'transfers_complained_again': count_if('is_mature and is_complained_again'),
+            'transfers_not_yet_mature': count_if('is_not_yet_mature'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f15'), 'month', frequency="'quarter'",
+        dimensions=['activity_form'],
+        amounts={
+            'education_sessions': 'sessions',
+            'education_reach': 'reach',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('stg_f15'), 'month', frequency="'quarter'",
+        amounts={
+            'outlets_with_education_area': "case when activity_form = '网点宣教专区' then sites else 0 end",
+            'outlets': "case when activity_form = '网点宣教专区' then sites_total else 0 end",
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_survey_question'), 'surveyed_month', frequency="'quarter'",
+        dimensions=['topic'],
+        amounts={
+            'survey_satisfied': 'case when is_rating then satisfied else 0 end',
+            'survey_rating_answers': 'case when is_rating then valid_answers else 0 end',
+            'survey_valid_answers': 'valid_answers',
+            'survey_issued': 'issued',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
+        ref('int_survey_choice'), 'surveyed_month', frequency="'quarter'",
+        dimensions=['survey_choice'],
+        amounts={
+            'survey_choice_chosen': 'chosen',
+            'survey_choice_answers': 'valid_answers',
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('stg_f06'), 'month',
         dimensions=['line_code'],
         amounts={'premium': 'premium'},

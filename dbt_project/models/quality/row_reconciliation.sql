@@ -8,6 +8,11 @@ with filed as (
         'f03': ['mediation_org', 'mediation_id'],
         'f04': ['callback_id'],
         'f05': ['problem_id'],
+        'f07': ['review_id'],
+        'f08': ['course_id', 'audience'],
+        'f09': ['clue_id'],
+        'f10': ['action_id'],
+        'r05': ['call_id'],
         'r01': ['reg_ref_no'],
     }.items() -%}
         select
@@ -36,12 +41,20 @@ counted as (
         'F03': 'int_mediation',
         'F04': 'int_call_back',
         'F05': 'int_problem_case',
+        'F07': 'int_review',
+        'F08': 'int_training',
+        'F09': 'int_surrender_clue',
+        'F10': 'int_sales_action',
+        'R05': 'int_hotline_call',
         'R01': 'int_registered_complaint',
     }.items() -%}
         select
             '{{ form }}' as form,
             count(*) as n_records,
-            count(*) filter (where reporter.reporter_code is null) as n_unattributed
+            count(*) filter (
+                where reporter.reporter_code is null
+                and coalesce(fact.reporter_code, '') <> '{{ var("supervisor_code") }}'
+            ) as n_unattributed
         from {{ ref(fact) }} as fact
         left join {{ ref('int_reporter') }} as reporter
             on fact.reporter_code = reporter.reporter_code

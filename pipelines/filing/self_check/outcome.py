@@ -47,6 +47,7 @@ CAUSES = {
         "有引用在所给文件中找不到,须与以前各期的报送核对,见“待核对”",
         "references that are not in the files must be looked up in earlier filings, see pending",
     ),
+    "others": ("其他机构的报送不在所给文件中", "the filings of other insurers are not among the files"),
     "refused": ("文件未能读取,各行没有检查", "the file was refused, its rows were not looked at"),
 }
 
@@ -210,6 +211,8 @@ class Run:
             return "sequence"
         if earlier < _PERIODS_NEEDED.get(rule.code, 0):
             return "periods"
+        if "{self.others}" in (rule.query or ""):
+            return "others"
         return None
 
     def _needs_met(self, number: int) -> set[str]:

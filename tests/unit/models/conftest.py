@@ -21,6 +21,8 @@ import duckdb
 import pytest
 import yaml
 
+from . import conduct_rows
+
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt_project"
 
@@ -50,6 +52,7 @@ LATER_FORMS = {"F04S": "LHA", "F12": "LHA", "F13": "LHA"}
 LATER_FROM = "2024-11"
 
 MISSING = {("F01", "2024-08", PROPERTY_E), ("F11", "2024Q4", PROPERTY_E)}
+MISSING |= {(form, "2023Q1", PROPERTY_E) for form in ("F08", "F15")}
 LATE = {("F01", "2024-05", LIFE_A), ("F02", "2024-05", LIFE_A)}
 #: First submission rejected, accepted on the second attempt.
 SECOND_ATTEMPT = {("F01", "2024-05", LIFE_A)}
@@ -453,6 +456,7 @@ def obligations() -> list[Row]:
         return {"form": form, "period": period, "reporter_code": reporter, "due_date": due, "status": status}
 
     rows = [owed("R01", month, SUPERVISOR) for month in MONTHS]
+    rows += [owed("R05", month, SUPERVISOR) for month in conduct_rows.HOTLINE_MONTHS]
     for reporter, insurer_class, *_, opened, closed, _ in REPORTERS:
         for period in [*MONTHS, *QUARTERS]:
             if opened > month_end(period) or (closed and closed <= month_end(period)):
@@ -462,6 +466,7 @@ def obligations() -> list[Row]:
             )
             if "Q" not in period and period >= LATER_FROM:
                 forms += [form for form, classes in LATER_FORMS.items() if insurer_class in classes]
+            forms += conduct_rows.FORMS_OWED.get(period, [])
             rows += [owed(form, period, reporter) for form in forms]
     return rows
 
@@ -578,7 +583,7 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "F01": complaints(),
         "F02": inquiries(),
         "F03": mediations(),
-        "F04": call_backs(),
+        "F04": [*call_backs(), *conduct_rows.sales()],
         "F04S": summaries(),
         "F05": problems(),
         "F06": business(),
@@ -587,6 +592,7 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "F13": screenings(),
         "R01": register(),
         "R03": master(),
+        **conduct_rows.filed(),
     }
     for form, rows in filed.items():
         fill_form(con, form, rows)

@@ -27,7 +27,8 @@ cells as (
         coalesce(needed.dimension_value, summed.dimension_value) as dimension_value,
         sum(case when needed.role = 'numerator' then summed.amount else 0 end) as numerator,
         sum(case when needed.role = 'denominator' then summed.amount else 0 end) as denominator,
-        sum(case when needed.role = 'left_out' then summed.amount else 0 end) as left_out
+        sum(case when needed.role = 'left_out' then summed.amount else 0 end) as left_out,
+        sum(case when needed.role = 'small_base' then summed.amount else 0 end) as base_count
     from {{ ref('window_measures') }} as summed
     inner join {{ ref('kpi_series_measures') }} as needed
         on
@@ -48,7 +49,8 @@ placed as (
         cells.dimension_value,
         sum(cells.numerator) as numerator,
         sum(cells.denominator) as denominator,
-        sum(cells.left_out) as left_out
+        sum(cells.left_out) as left_out,
+        sum(cells.base_count) as base_count
     from cells
     inner join wanted
         on
@@ -61,7 +63,8 @@ placed as (
             and cells.window_id = scope.window_id
             and cells.org_code = scope.group_key
             and scope.grain = 'insurer'
-    inner join {{ ref('int_group') }} as institution
+    -- The bureau itself has figures of its own and is no reporter.
+    left join {{ ref('int_group') }} as institution
         on
             cells.basis = institution.basis
             and cells.window_id = institution.window_id
@@ -85,6 +88,7 @@ select
         end as decimal(38, 6)
     ) as denominator,
     cast(own.left_out as decimal(38, 6)) as left_out,
+    cast(own.base_count as decimal(38, 6)) as base_count,
     own.numerator <> 0 or own.denominator <> 0 as has_cases
 from placed as own
 left join placed as whole

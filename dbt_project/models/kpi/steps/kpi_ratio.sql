@@ -19,6 +19,7 @@ counted as (
         coalesce(operands.numerator, 0) as numerator,
         coalesce(operands.denominator, 0) as denominator,
         coalesce(operands.left_out, 0) as left_out,
+        coalesce(operands.base_count, 0) as base_count,
         scope.n_in_scope,
         scope.n_complete,
         coalesce(series.may_lack_base and scope.starts_calendar, false) as has_no_base
@@ -50,6 +51,7 @@ counted as (
         operands.numerator,
         operands.denominator,
         operands.left_out,
+        operands.base_count,
         scope.n_in_scope,
         scope.n_complete,
         coalesce(series.may_lack_base and scope.starts_calendar, false) as has_no_base
@@ -130,7 +132,11 @@ select
     n_complete > 0 and kind = 'ratio' and value is null and not has_no_base as has_zero_denominator,
     may_be_small
     and value is not null
-    and case small_base_on when 'numerator' then numerator else denominator end < {{ var('small_base') }}
+    and case small_base_on
+        when 'numerator' then numerator
+        when 'denominator' then denominator
+        else base_count
+    end < {{ var('small_base') }}
         as has_small_base,
     may_be_immature and left_out > 0 as is_immature,
     false as is_restated,

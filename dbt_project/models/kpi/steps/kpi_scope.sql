@@ -1,7 +1,9 @@
 -- 统计范围: per need of forms, basis, window and group, how many institutions are in scope and how many are
 -- complete. In scope: owes every needed form for some month of the window. Complete: every filing owed in it
--- is in force (E7). coverage_rule `owed` is for KPIs about filing itself: in scope with any form owed, never
--- incomplete. A need of the bureau's own register alone is met by the bureau: everybody that owes anything is
+-- is in force (E7); of quarterly forms that of the window's last quarter, a snapshot. coverage_rule
+-- `filed_throughout` needs every quarter, for what is counted by quarter; `owed` is for KPIs about filing
+-- itself: in scope with any form owed, never incomplete; `bureau` for figures of the bureau itself out of its
+-- registers. A need of the bureau's own register alone is met by the bureau: everybody that owes anything is
 -- in scope, complete if the register is in force.
 with needs as (
     select
@@ -60,7 +62,8 @@ filed as (
         count(*) as n_forms,
         bool_and(
             case
-                when coverage.frequency = 'quarter' then coverage.n_in_force_at_end = coverage.n_owed_at_end
+                when coverage.frequency = 'quarter' and needed_forms.coverage_rule <> 'filed_throughout'
+                    then coverage.n_in_force_at_end = coverage.n_owed_at_end
                 else coverage.n_in_force = coverage.n_owed
             end
         ) as is_in_force
@@ -72,7 +75,7 @@ filed as (
         and (
             coverage.frequency = 'month'
             or coverage.n_owed_at_end > 0
-            or needed_forms.coverage_rule = 'owed'
+            or needed_forms.coverage_rule in ('owed', 'filed_throughout')
         )
     group by all
 ),
@@ -140,20 +143,51 @@ institutions as (
             and owing.window_id = bureau.window_id
             and bureau.org_code = '{{ var("supervisor_code") }}'
     where
-        {{ lists('needs.insurer_classes', 'institution.insurer_class') }}
+        needs.coverage_rule <> 'bureau'
+        and {{ lists('needs.insurer_classes', 'institution.insurer_class') }}
         and (needs.coverage_rule = 'owed' or owing.n_forms + coalesce(bureau.n_forms, 0) = calendars.n_forms)
+),
+
+parties as (
+    select *
+    from institutions
+    union all
+    select
+        needs.scope_no,
+        bureau.basis,
+        bureau.window_id,
+        bureau.org_code as reporter_code,
+        null as insurer_type,
+        null as peer_group,
+        calendars.first_month = int_window.first_month as starts_calendar,
+        bureau.is_in_force as is_complete
+    from filed as bureau
+    inner join needs
+        on bureau.scope_no = needs.scope_no
+    inner join calendars
+        on
+            bureau.scope_no = calendars.scope_no
+            and bureau.n_forms = calendars.n_forms
+    inner join {{ ref('int_window') }} as int_window
+        on
+            bureau.window_id = int_window.window_id
+            and calendars.first_month <= int_window.first_month
+            and calendars.last_month >= int_window.last_month
+    where
+        needs.coverage_rule = 'bureau'
+        and bureau.org_code = '{{ var("supervisor_code") }}'
 )
 
 select
-    institutions.scope_no,
-    institutions.basis,
-    institutions.window_id,
+    parties.scope_no,
+    parties.basis,
+    parties.window_id,
     grains.grain,
-    {{ group_key('grains.grain', 'institutions') }} as group_key,
+    {{ group_key('grains.grain', 'parties') }} as group_key,
     cast(count(*) as integer) as n_in_scope,
-    cast(count(*) filter (where institutions.is_complete) as integer) as n_complete,
+    cast(count(*) filter (where parties.is_complete) as integer) as n_complete,
     -- Nothing is known of the time before the window (E2).
-    bool_or(institutions.starts_calendar) as starts_calendar
-from institutions
+    bool_or(parties.starts_calendar) as starts_calendar
+from parties
 cross join {{ grain_rows() }} as grains
 group by all

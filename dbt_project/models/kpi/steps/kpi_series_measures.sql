@@ -19,6 +19,14 @@ with roles as (
         'left_out' as role,
         left_out_measure as measure_id
     from {{ ref('kpi_series') }}
+    union all
+    -- Where both sides are money, the count that must reach 30 is a measure of its own.
+    select
+        series_no,
+        'small_base' as role,
+        small_base_on as measure_id
+    from {{ ref('kpi_series') }}
+    where small_base_on not in ('numerator', 'denominator', 'base')
 )
 
 select

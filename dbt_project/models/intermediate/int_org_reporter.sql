@@ -5,14 +5,14 @@ with recursive climb as (
         org_code,
         org_code as ancestor_code,
         0 as steps
-    from {{ source('registry', 'institutions') }}
+    from {{ ref('stg_r03') }}
     union all
     select
         climb.org_code,
         institution.parent_code as ancestor_code,
         climb.steps + 1 as steps
     from climb
-    inner join {{ source('registry', 'institutions') }} as institution
+    inner join {{ ref('stg_r03') }} as institution
         on climb.ancestor_code = institution.org_code
     where
         climb.steps < 10

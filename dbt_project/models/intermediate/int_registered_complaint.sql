@@ -2,37 +2,8 @@
 -- telling in which of the two it stands. The register's organisation is rolled up to the reporter that signs
 -- for it; an organisation that rolls up to none keeps its numbers with reporter_code NULL, where a test and
 -- row counts show them.
-with recursive climb as (
-    select distinct
-        org_code,
-        org_code as ancestor_code,
-        0 as steps
-    from {{ ref('stg_r01') }}
-    union all
-    select
-        climb.org_code,
-        institution.parent_code as ancestor_code,
-        climb.steps + 1 as steps
-    from climb
-    inner join {{ ref('stg_r03') }} as institution
-        on climb.ancestor_code = institution.org_code
-    where
-        climb.steps < 10
-        and institution.parent_code is not null
-),
-
-owners as (
-    select
-        climb.org_code,
-        climb.ancestor_code as reporter_code
-    from climb
-    inner join {{ ref('int_reporter') }} as reporter
-        on climb.ancestor_code = reporter.reporter_code
-    qualify row_number() over (partition by climb.org_code order by climb.steps) = 1
-),
-
 -- The n-th working day of the calendar, and of each day the number of the last one up to it.
-counted_days as (
+with counted_days as (
     select
         day,
         is_working_day,
@@ -56,7 +27,7 @@ limits as (
 
 register as (
     select
-        owners.reporter_code,
+        owner.reporter_code,
         forwarded.reg_ref_no,
         {{ month_of('forwarded.received_on') }} as received_month,
         coalesce(forwarded.forwarded_on <= limits.forward_limit, false) as is_forwarded_in_time,
@@ -65,8 +36,8 @@ register as (
         forwarded.submission_id,
         forwarded.row_no
     from {{ ref('stg_r01') }} as forwarded
-    left join owners
-        on forwarded.org_code = owners.org_code
+    left join {{ ref('int_org_reporter') }} as owner
+        on forwarded.org_code = owner.org_code
     left join limits
         on forwarded.received_on = limits.day
 ),

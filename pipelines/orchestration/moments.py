@@ -48,8 +48,19 @@ class Moment:
         return self.folder / _DATABASE
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        """Open it for reading."""
-        return open_moment(self.database)
+        """Open it for reading.
+
+        Raises:
+            WarehouseBusyError: it is the build database, and a run has begun to write it.
+        """
+        try:
+            return open_moment(self.database)
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise
+            raise WarehouseBusyError(
+                f"a run has begun to write {self.database}; ask again when it has ended. DuckDB said: {error}"
+            ) from error
 
 
 def as_known_at(settings: Settings, moment: datetime, tell: Callable[[str], None] | None = None) -> Moment:
@@ -82,8 +93,9 @@ def as_known_at(settings: Settings, moment: datetime, tell: Callable[[str], None
 def as_released(settings: Settings, release: Path, tell: Callable[[str], None] | None = None) -> Moment:
     """The database of exactly the filings that a release stated, as of its moment; found, or built now.
 
-    Its figures are those of today's models and contracts: where a definition has changed since, they differ from the
-    release's, which alone says what was published.
+    While the build database still is what the release was made of, it is that database itself, and no run can write it
+    as long as it is open. Otherwise figures are those of today's models and contracts: where a definition has changed
+    since, they differ from the release's, which alone says what was published.
 
     Raises:
         UnknownMomentError, WarehouseBusyError, ModelsError: as `as_known_at`.
@@ -95,10 +107,40 @@ def as_released(settings: Settings, release: Path, tell: Callable[[str], None] |
         ).fetchall()
     if row is None or row[1] is None:
         raise UnknownMomentError(f"release {release.name} does not say as of which moment it was made")
+    if _is_what_the_build_holds(settings, release):
+        return Moment(settings.build_dir, row[1])
     known = Known(moment=row[1], submissions=[name for (name,) in ids], release_no=row[0])
     state = f"{(release / 'FINGERPRINT').read_text()} {definition_state(settings)}"
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     return _found_or_built(settings, f"{release.name}-{digest}", known, tell)
+
+
+def _is_what_the_build_holds(settings: Settings, release: Path) -> bool:
+    """The build database's judgement, moment and models are those the release was made of; False while a run writes."""
+    with duckdb.connect(config=dict(OFFLINE)) as con:
+        con.execute(
+            f"ATTACH '{str(release / _DATABASE).replace(chr(39), chr(39) * 2)}' AS released (READ_ONLY)"
+        )
+        judged = """
+            SELECT p.submission_id, s.state, s.sys_from, s.sys_to
+            FROM received.ledger.standing AS s JOIN received.ledger.parcel AS p USING (submission_no)"""
+        stated = """
+            SELECT submission_id, state, sys_from, sys_to FROM released.filing.submissions WHERE state <> 'received'"""
+        printed = "SELECT kpi_id, period, period_type, grain, org_code, basis, value FROM {}.kpi.kpi_values"
+        try:
+            with attached(con, settings.build_database, 0):
+                row = con.execute(
+                    f"""
+                    SELECT (SELECT as_of FROM received.reference.run) = (SELECT as_of FROM released.release.release)
+                        AND (SELECT max(release_no) FROM received.published.releases)
+                            = (SELECT release_no FROM released.release.release)
+                        AND NOT EXISTS ((({judged}) EXCEPT ({stated})) UNION ALL (({stated}) EXCEPT ({judged})))
+                        AND NOT EXISTS (
+                            ({printed.format("received")}) EXCEPT ({printed.format("released")}))"""
+                ).fetchone()
+        except (WarehouseBusyError, duckdb.CatalogException, duckdb.BinderException):
+            return False
+    return bool(row and row[0])
 
 
 def _found_or_built(

@@ -28,6 +28,25 @@ or `base` is not positive; `part` may be negative (a decrease).
     end
 {%- endmacro %}
 
+{#-
+numerator / denominator rounded half away from zero at `decimals` decimals (0 to 4) of the row: DECIMAL(38, 4).
+NULL if an operand is NULL or the denominator is 0.
+-#}
+{% macro rounded_quotient(numerator, denominator, decimals) -%}
+    {%- set p = '(' ~ power_of_ten(decimals) ~ ')' -%}
+    {%- set n = 'abs(' ~ millionths(numerator) ~ ')' -%}
+    {%- set d = 'abs(' ~ millionths(denominator) ~ ')' -%}
+    case
+        when ({{ denominator }}) <> 0 and ({{ numerator }}) is not null
+            then cast(
+                case when (({{ numerator }}) < 0) <> (({{ denominator }}) < 0) then -1 else 1 end
+                * {{ integer_divide('2 * ' ~ p ~ ' * ' ~ n ~ ' + ' ~ d, '2 * ' ~ d) }}
+                * {{ integer_divide('10000', p) }}
+                as decimal(33, 0)
+            ) * cast(0.0001 as decimal(5, 4))
+    end
+{%- endmacro %}
+
 {#- Label of the period a growth rate compares with: yoy one year before, qoq and hoh the period before. -#}
 {% macro growth_base_period(period, growth_kind) -%}
     {%- set year_before =

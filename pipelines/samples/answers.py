@@ -304,6 +304,7 @@ class _Answers:
             self._departures,
             self._screening,
             self._quality,
+            self._never_filed,
         ]
         return [rows for group in groups for rows in group()]
 
@@ -1168,6 +1169,22 @@ class _Answers:
                 _C("num").sum(), _C("den").sum(), _C("left_out").sum()
             )
             table = tables.by_grain(book.scope(_MONTHLY), sums)
+            found.append(tables.labelled(tables.ratios(table), book, kpi))
+        return found
+
+    def _never_filed(self) -> list[pl.DataFrame]:
+        """DQ-05 and EVA-01: nobody here has disclosed an indicator or been evaluated, so there is nothing to divide."""
+        owed = self._coverage.filter((_C("form") == "F01") & (_C("reporter") >= 0))
+        everybody = owed.with_columns(pl.lit(value=True).alias("in_force"))
+        found = []
+        for kpi, types, grains in (
+            ("DQ-05", _QUARTER_TYPES, tuple(tables.GRAINS)),
+            ("EVA-01", ("year",), ("insurer",)),
+        ):
+            asked = self._book.windows.filter(_C("period_type").is_in(list(types)))
+            book = Book(self._book.insurers, everybody, asked)
+            nothing = self._sums(self._tally(self._f01.clear(), "received_on"), book)
+            table = tables.by_grain(book.scope(("F01",)), nothing, grains=grains)
             found.append(tables.labelled(tables.ratios(table), book, kpi))
         return found
 

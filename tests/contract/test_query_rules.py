@@ -482,6 +482,26 @@ def test_a_waiver_is_for_a_reporting_insurer(bureau: Bureau) -> None:
     assert bureau.findings("R04-X01", 1) == [(1, 3, A1, None), (1, 4, SUPERVISOR, None)]
 
 
+def evaluated(element: str | None, **more: Any) -> dict[str, Any]:
+    return {"org_code": A, "evaluation_year": 2023, "element": element, **more}
+
+
+ELEMENTS = ("体制建设", "机制与运行", "操作与服务", "教育宣传", "纠纷化解", "监督检查")
+
+
+def test_an_evaluation_has_all_six_elements(bureau: Bureau) -> None:
+    whole = [evaluated(element) for element in ELEMENTS]
+    parts = [evaluated(element, evaluation_year=2024) for element in ELEMENTS[:5]]
+    bureau.file(1, "R08", "2024-03", *whole, *parts, evaluated(None), reporter=SUPERVISOR)
+    assert bureau.findings("R08-I02", 1) == [(1, 8, "5", "6")]
+
+
+def test_an_evaluation_is_of_a_reporting_insurer(bureau: Bureau) -> None:
+    rows = [evaluated(ELEMENTS[0], org_code=org) for org in (A, A1, SUPERVISOR, None)]
+    bureau.file(1, "R08", "2024-03", *rows, reporter=SUPERVISOR)
+    assert bureau.findings("R08-X01", 1) == [(1, 3, A1, None), (1, 4, SUPERVISOR, None)]
+
+
 def test_an_explanation_names_a_warning_of_a_form(bureau: Bureau) -> None:
     rows = [
         waiver(rule_code="F01-I09"),

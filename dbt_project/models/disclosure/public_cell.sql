@@ -142,7 +142,7 @@ widest as (
             and scope.basis = 'current'
     qualify row_number() over (
         partition by named.cell_measure, named.window_id
-        order by scope.n_complete desc, named.scope_no
+        order by scope.n_complete desc, named.scope_no asc
     ) = 1
 ),
 

@@ -71,7 +71,7 @@ divided as (
 ),
 
 -- A value that stands alone in its division is its type's total.
-alone as (
+alone_in_division as (
     select
         cell_measure,
         window_id,
@@ -81,6 +81,14 @@ alone as (
     having
         count(*) = 1
         and bool_or(is_hidden)
+),
+
+alone as (
+    select distinct
+        cell_measure,
+        window_id,
+        group_key
+    from alone_in_division
 ),
 
 -- Across: of the bureau's printed total, beside a type that is hidden others are.
@@ -95,7 +103,7 @@ typed as (
         whole.group_key is not null as has_whole,
         coalesce(whole.is_unsafe, false) as whole_is_unsafe
     from cells as part
-    left join (select distinct * from alone) as alone
+    left join alone
         on
             part.cell_measure = alone.cell_measure
             and part.window_id = alone.window_id
@@ -143,23 +151,25 @@ types as (
     from placed
 ),
 
+lone_types as (
+    select
+        cell_measure,
+        window_id,
+        count(*) = 1 and bool_or(is_hidden) as is_alone
+    from types
+    group by cell_measure, window_id
+),
+
 bureaus as (
     select
         whole.cell_measure,
         whole.window_id,
-        whole.is_unsafe or coalesce(types.is_alone, false) as is_hidden
+        whole.is_unsafe or coalesce(lone_types.is_alone, false) as is_hidden
     from cells as whole
-    left join (
-        select
-            cell_measure,
-            window_id,
-            count(*) = 1 and bool_or(is_hidden) as is_alone
-        from types
-        group by cell_measure, window_id
-    ) as types
+    left join lone_types
         on
-            whole.cell_measure = types.cell_measure
-            and whole.window_id = types.window_id
+            whole.cell_measure = lone_types.cell_measure
+            and whole.window_id = lone_types.window_id
     where whole.grain = 'bureau'
 ),
 

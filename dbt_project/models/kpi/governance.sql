@@ -4,4 +4,5 @@
     'inquiry_weight_min': ['GOV-02', 'statistic', 'min'],
     'inquiry_weight_median': ['GOV-02', 'statistic', 'median'],
     'inquiry_weight_max': ['GOV-02', 'statistic', 'max'],
+    'evaluation_score': ['EVA-01'],
 }) }}

@@ -3,7 +3,7 @@
 with chained as (
     {% for step in [
         'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median', 'kpi_spread',
-        'kpi_restatement'
+        'kpi_restatement', 'kpi_agreement'
     ] -%}
         select {{ step_columns() }}
         from {{ ref(step) }}

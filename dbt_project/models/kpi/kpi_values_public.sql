@@ -51,6 +51,12 @@ shown as (
         )
 ),
 
+times as (
+    select false as is_base
+    union all
+    select true as is_base
+),
+
 -- Growth prints the counts of what grows, in its window and in its base.
 parts as (
     select
@@ -73,11 +79,7 @@ parts as (
         on
             series.of_kpi = operand.kpi_id
             and series.dimension = operand.dimension
-    cross join (
-        select false as is_base
-        union all
-        select true as is_base
-    ) as times
+    cross join times
     where series.kind = 'growth'
 ),
 
@@ -221,4 +223,4 @@ select
     case when is_suppressed then 'SUPPRESSED' else status end as status,
     case when not is_suppressed then n_institutions end as n_institutions
 from judged
-order by kpi_id, period, grain, insurer_type nulls first, dimension, dimension_value
+order by kpi_id, period, grain, insurer_type nulls last, dimension, dimension_value

@@ -389,6 +389,14 @@ with measured as (
     ) }}
     union all
     {{ measure_rows(
+        ref('int_evaluation'), 'month', frequency="'quarter'",
+        amounts={
+            'evaluation_points': 'points',
+            'evaluations': count_if('true'),
+        },
+    ) }}
+    union all
+    {{ measure_rows(
         ref('int_obligation'), 'month', frequency='frequency',
         dimensions=['form'],
         amounts={

@@ -448,6 +448,56 @@ def master() -> list[Row]:
     return rows
 
 
+def disclosures() -> list[Row]:
+    """What property C and life A have printed; C's own-channel share of September 2024 is 3/43 = 6.976744 %."""
+
+    def printed(
+        number: str, kpi: str, period: str, value: str, reporter: str = PROPERTY_C, **more: Any
+    ) -> Row:
+        row: Row = {
+            "reporter_code": reporter,
+            "disclosure_id": number,
+            "kpi_id": kpi,
+            "dimension": "total",
+            "dimension_value": "total",
+            "indicator_period_type": "month",
+            "indicator_period": period,
+            "printed_value": value,
+            "disclosed_on": date(2024, 12, 1),
+            "filing_period": "2024-12",
+        }
+        return {**row, **more}
+
+    return [
+        printed("two-decimals", "CMP-15", "2024-09", "6.98"),
+        printed("one-decimal", "CMP-15", "2024-09", "7.0"),
+        printed("truncated", "CMP-15", "2024-09", "6.9"),
+        # 14.3333 over the quarter; rounded twice (14.33, then 14.3) or once gives the same here.
+        printed("quarter", "CMP-06", "2024Q3", "14.3", indicator_period_type="quarter"),
+        printed("unknown", "XYZ-01", "2024-09", "1"),
+        printed("no-window", "CMP-15", "2031-09", "1"),
+        printed("no-value", "CMP-03", "2024-09", "1"),
+        printed("growth", "CMP-03", "2024-07", "-16.667", reporter=LIFE_A),
+    ]
+
+
+def evaluations() -> list[Row]:
+    """Life A: all six elements of 2023. Property C lacks one, so it has no total."""
+    scores = {"体制建设": 90, "机制与运行": 80.5, "操作与服务": 70, "教育宣传": 100, "纠纷化解": 60.25}
+    rows: list[Row] = []
+    for insurer in (LIFE_A, PROPERTY_C):
+        shared: Row = {
+            "reporter_code": SUPERVISOR,
+            "org_code": insurer,
+            "evaluation_year": 2023,
+            "evaluated_on": date(2024, 3, 28),
+            "filing_period": "2024-03",
+        }
+        rows += [shared | {"element": element, "score": score} for element, score in scores.items()]
+        rows.append(shared | {"element": "监督检查", "deduction": 2.5})
+    return rows[:-1]
+
+
 def obligations() -> list[Row]:
     def owed(form: str, period: str, reporter: str) -> Row:
         key = (form, period, reporter)
@@ -593,6 +643,8 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "R01": register(),
         "R03": master(),
         **conduct_rows.filed(),
+        "F17": disclosures(),
+        "R08": evaluations(),
     }
     for form, rows in filed.items():
         fill_form(con, form, rows)

@@ -334,6 +334,35 @@ def test_weights_and_pilots(built: Dbt) -> None:
     assert spread("2024-09") == [None] * 3
 
 
+def test_evaluation_weighs_the_elements_and_takes_the_deduction_off(built: Dbt) -> None:
+    # 9 + 20.125 + 21 + 10 + 15.0625 - 2.5
+    assert row(built, "EVA-01", "2023", LIFE_A) == figures("72.6875", 1, "72.69")
+    assert row(built, "EVA-01", "2023", PROPERTY_C) == figures(0, 0, None, "ZERO_DEN")
+    assert row(built, "EVA-01", "2024", LIFE_A) == figures(0, 0, None, "ZERO_DEN")
+    assert row(built, "EVA-01", "2023Q4", LIFE_A) is None
+    weights = built.query("SELECT sum(weight_pct) FROM measures.evaluation_weights")
+    assert weights == [(100,)]
+
+
+def test_what_is_disclosed_agrees_with_what_is_filed(built: Dbt) -> None:
+    # Compared: four of C's quarter (one unequal) and one of A.
+    assert row(built, "DQ-05", "2024Q3", PROPERTY_C) == figures(3, 4, "75.00")
+    # 2024-07: (5 - 6) / 6 = -16.6667 at three decimals.
+    assert row(built, "DQ-05", "2024Q3", LIFE_A) == figures(1, 1, "100.00")
+    assert row(built, "DQ-05", "2024", "bureau") == figures(4, 5, "80.00")
+    assert row(built, "DQ-05", "2024Q2", PROPERTY_C) == figures(0, 0, None, "ZERO_DEN")
+    listed = built.query(
+        "SELECT disclosure_id, printed_value, filed_value, difference, verdict, reason"
+        " FROM kpi.disclosure_differences ORDER BY verdict DESC, disclosure_id"
+    )
+    assert listed == [
+        ("truncated", "6.9", Decimal("7.0000"), Decimal("-0.1000"), "UNEQUAL", None),
+        ("no-value", "1", None, None, "NOT_COMPARED", "no value in the filings 报送无值"),
+        ("no-window", "1", None, None, "NOT_COMPARED", "no such window 无此期间"),
+        ("unknown", "1", None, None, "NOT_COMPARED", "no such indicator 无此指标"),
+    ]
+
+
 def test_first_inquiries(built: Dbt) -> None:
     assert row(built, "FIR-03", "2024-09", PROPERTY_C) == figures(1, 7, "14.29", "SMALL_BASE")
     assert row(built, "FIR-04", "2024-09", PROPERTY_C) == figures(1, 5, "20.00")

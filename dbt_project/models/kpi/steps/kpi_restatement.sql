@@ -21,7 +21,7 @@ named as (
     from {{ ref('kpi_series') }}
     where
         is_dense
-        and kind <> 'restatement'
+        and kind not in ('restatement', 'agreement')
 ),
 
 chained as (

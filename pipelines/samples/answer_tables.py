@@ -150,8 +150,8 @@ class Book:
             asked = self.coverage.with_columns(
                 pl.when(insurers).then(statement=True).otherwise("in_force").alias("in_force")
             )
-            owed = asked.filter(insurers)["form"].unique().to_list()
-            return Book(self.insurers, asked, self.windows, self.basis).scope([*owed, *forms], classes)
+            every = asked.filter(insurers)["form"].unique().to_list()
+            return Book(self.insurers, asked, self.windows, self.basis).scope([*every, *forms], classes)
         owed = self.coverage.filter(_C("form").is_in(own) & (_C("reporter") != SUPERVISOR))
         judged = (
             self.windows.join_where(owed, _C("month") >= _C("first"), _C("month") <= _C("last"))

@@ -119,11 +119,12 @@ def _described(text: str) -> dict[str, dict[str, str]]:
 
 
 def _kpi_forms(seeds: Path) -> dict[str, set[str]]:
-    """KPI -> forms it needs: the catalogue's, those of all its variants' own, and those it grows from."""
+    """KPI -> forms it needs. KPIs about filing itself (coverage_rule owed) go on over the forms there are."""
     forms: dict[str, set[str]] = {}
     with (seeds / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            forms[row["kpi_id"]] = set(filter(None, row["forms"].split("|")))
+            if row["coverage_rule"] != "owed":
+                forms[row["kpi_id"]] = set(filter(None, row["forms"].split("|")))
     return forms
 
 

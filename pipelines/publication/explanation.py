@@ -205,7 +205,7 @@ class Explainer:
     def _definition(self, key: CellKey, series: dict[str, Any]) -> dict[str, Any]:
         [kpi] = self._dicts("SELECT * FROM kpi.kpi_catalogue WHERE kpi_id = ?", [key.kpi_id])
         variants = self._dicts(
-            "SELECT * FROM intermediate.kpi_variants WHERE kpi_id = ? AND dimension = ? AND dimension_value = ?",
+            "SELECT * FROM kpi.kpi_variants WHERE kpi_id = ? AND dimension = ? AND dimension_value = ?",
             [key.kpi_id, key.dimension, key.dimension_value],
         )
         told = {

@@ -205,7 +205,7 @@ class Explainer:
     def _definition(self, key: CellKey, series: dict[str, Any]) -> dict[str, Any]:
         [kpi] = self._dicts("SELECT * FROM kpi.kpi_catalogue WHERE kpi_id = ?", [key.kpi_id])
         variants = self._dicts(
-            "SELECT * FROM intermediate.kpi_variants WHERE kpi_id = ? AND dimension = ? AND dimension_value = ?",
+            "SELECT * FROM kpi.kpi_variants WHERE kpi_id = ? AND dimension = ? AND dimension_value = ?",
             [key.kpi_id, key.dimension, key.dimension_value],
         )
         told = {
@@ -236,7 +236,7 @@ class Explainer:
         """Institutions of the group in the window, whose filings they are made of, and whether they count.
 
         Grains above the insurer sum complete institutions only (E7); on the comparable basis an institution stands for
-        those it succeeded (E5).
+        those it succeeded (E5). The bureau's own figures have one member, the bureau, which is in no group.
         """
         basis = "comparable" if key.basis == "comparable" else "current"
         column = {"insurer": "reporter_code", **{name: name for name in ("insurer_type", "peer_group")}}.get(
@@ -250,15 +250,16 @@ class Explainer:
             given.append(key.group)
         return self._dicts(
             f"""
-            SELECT g.reporter_code AS org_code, any_value(g.insurer_type) AS insurer_type,
+            SELECT s.group_key AS org_code, any_value(g.insurer_type) AS insurer_type,
                 any_value(g.peer_group) AS peer_group, bool_or(s.n_complete = 1) AS is_complete,
-                list(DISTINCT b.reporter_code ORDER BY b.reporter_code) AS reporters
+                list(DISTINCT coalesce(b.reporter_code, s.group_key) ORDER BY coalesce(b.reporter_code, s.group_key))
+                    AS reporters
             FROM intermediate.kpi_scope AS s
-            JOIN intermediate.int_group AS g
+            LEFT JOIN intermediate.int_group AS g
                 ON g.basis = s.basis AND g.window_id = s.window_id AND g.reporter_code = s.group_key
-            JOIN intermediate.int_basis AS b ON b.basis = s.basis AND b.org_code = g.reporter_code
+            LEFT JOIN intermediate.int_basis AS b ON b.basis = s.basis AND b.org_code = s.group_key
             WHERE s.basis = ? AND s.scope_no = ? AND s.window_id = ? AND s.grain = 'insurer' {group}
-            GROUP BY g.reporter_code ORDER BY 1""",
+            GROUP BY s.group_key ORDER BY 1""",
             given,
         )
 

@@ -29,6 +29,7 @@ FINDING_SCHEMA = {"filing": pl.Int64, "rid": pl.Int64, "column": pl.String, "rul
 WARNINGS = (
     "F01-I09",
     "F01-I10",
+    "F01-P03",
     "F01-U01",
     "F01-U03",
     "F01-X05",
@@ -56,6 +57,7 @@ WARNINGS = (
     "GEN-P02",
     "GEN-P03",
     "ENV-S08",
+    "R08-I02",
 )
 """Rules of severity W; every other rule blocks."""
 _REPEAT_DAYS = 90

@@ -653,8 +653,11 @@ def _check_predicate(note: Callable[[str], None], rule: Rule, names: set[str]) -
 
 
 def _unmirrored(forms: Mapping[str, Form], form: Form, rule: Rule) -> Iterator[str]:
-    """A mirrored rule is the other side of one rule: the other form has it, with the same class and severity."""
-    if rule.mirrors is None:
+    """A mirrored rule is the other side of one rule: the other form has it, with the same class and severity.
+
+    A bureau that does not have the other form does not run the rule (`_absent_forms`), which is no defect.
+    """
+    if rule.mirrors is None or (rule.mirrors not in forms and rule.mirrors in _forms_read(rule)):
         return
     other = forms.get(rule.mirrors)
     same = next((one for one in other.rules if one.code == rule.code), None) if other else None

@@ -29,8 +29,8 @@ or `base` is not positive; `part` may be negative (a decrease).
 {%- endmacro %}
 
 {#-
-numerator / denominator rounded half away from zero at `decimals` decimals (0 to 4) of the row, as
-DECIMAL(38, 4). NULL if an operand is NULL or the denominator is 0.
+numerator / denominator rounded half away from zero at `decimals` decimals (0 to 4) of the row:
+DECIMAL(38, 4), NULL if an operand is NULL or the denominator is 0.
 -#}
 {% macro rounded_quotient(numerator, denominator, decimals) -%}
     {%- set p = '(' ~ power_of_ten(decimals) ~ ')' -%}

@@ -45,31 +45,31 @@ _ROLES = {
     "base_left_out": "基期未计入 base left out",
 }
 _FILINGS = [
-    Column("submission_id", "报送编号 submission", wrap=False),
-    Column("reporter_code", "机构 reporter", wrap=False),
-    Column("kind", "类型 kind", wrap=False),
-    Column("reason_code", "原因 reason"),
-    Column("signed_at", "签发 signed", wrap=False),
-    Column("state", "状态 state", wrap=False),
-    Column("n_rows", "行 rows", justify="right", wrap=False),
-    Column("amount", "计入 adds", justify="right", wrap=False),
+    Column("submission_id", "报送编号\nsubmission", wrap=False, pinned=True),
+    Column("reporter_code", "机构\nreporter", wrap=False, optional=True),
+    Column("kind", "类型\nkind", wrap=False),
+    Column("reason_code", "原因\nreason", optional=True),
+    Column("signed_at", "签发\nsigned", wrap=False),
+    Column("state", "状态\nstate", wrap=False),
+    Column("n_rows", "行\nrows", justify="right", wrap=False),
+    Column("amount", "计入\nadds", justify="right", wrap=False),
 ]
 _ROWS = [
-    Column("submission_id", "报送编号 submission", wrap=False),
-    Column("row_no", "行号 row", justify="right", wrap=False),
-    Column("key", "键 key"),
-    Column("month", "计入月 month", wrap=False),
-    Column("amount", "计入 adds", justify="right", wrap=False),
+    Column("submission_id", "报送编号\nsubmission", wrap=False, pinned=True),
+    Column("row_no", "行号\nrow", justify="right", wrap=False),
+    Column("key", "键\nkey"),
+    Column("month", "计入月\nmonth", wrap=False),
+    Column("amount", "计入\nadds", justify="right", wrap=False),
 ]
 _HISTORY = [
-    Column("release_id", "发布 release", wrap=False),
-    Column("as_of", "数据截止 as of", wrap=False),
-    Column("value", "值 value", justify="right", wrap=False),
-    Column("numerator", "分子 numerator", justify="right", wrap=False),
-    Column("denominator", "分母/基期 denominator", justify="right", wrap=False),
-    Column("status", "状态 status"),
-    Column("change", "变化 change", wrap=False),
-    Column("why", "原因 because of"),
+    Column("release_id", "发布\nrelease", wrap=False, pinned=True),
+    Column("as_of", "数据截止\nas of", wrap=False),
+    Column("value", "值\nvalue", justify="right", wrap=False),
+    Column("numerator", "分子\nnumerator", justify="right", wrap=False),
+    Column("denominator", "分母/基期\ndenominator", justify="right", wrap=False),
+    Column("status", "状态\nstatus"),
+    Column("change", "变化\nchange", wrap=False),
+    Column("why", "原因\nbecause of"),
 ]
 
 

@@ -19,23 +19,24 @@ _GRAINS = ("bureau", "insurer_type", "peer_group", "insurer")
 _BASES = ("current", "comparable", "published")
 
 _COLUMNS = [
-    Column("kpi_id", "指标\nKPI", wrap=False),
-    Column("name_zh", "名称\nname", wrap=False, once=True),
-    Column("name_en", "英文名称\nEnglish name", once=True),
+    Column("kpi_id", "指标\nKPI", wrap=False, pinned=True),
+    Column("name_zh", "名称\nname", once=True),
+    Column("name_en", "英文名称\nEnglish name", once=True, optional=True),
     Column("period_type", "周期 type", in_table=False),
-    Column("period", "期间\nperiod", wrap=False),
+    Column("period", "期间\nperiod", wrap=False, pinned=True),
     Column("grain", "口径 grain", in_table=False),
     Column("org_code", "机构 org", in_table=False),
     Column("org", "范围\nscope", wrap=False),
     Column("insurer_type", "类型\ntype", in_table=False),
     Column("peer_group", "同业组", in_table=False),
     Column("dimension", "维度", in_table=False),
-    Column("dimension_value", "分项\nitem"),
+    Column("dimension_value", "分项 item", in_table=False),
+    Column("dimension_value_zh", "分项\nitem", pinned=True),
     Column("numerator", "分子\nnumerator", justify="right", wrap=False),
     Column("denominator", "分母\ndenominator", justify="right", wrap=False),
     Column("value", "值\nvalue", justify="right", wrap=False),
     Column("unit", "单位\nunit", wrap=False),
-    Column("change", "较上期\nchange", justify="right", wrap=False),
+    Column("change", "较上期\nchange", justify="right", wrap=False, optional=True),
     Column("base_value", "基期值", in_table=False),
     Column("base_period", "基期", in_table=False),
     Column("basis", "基础", in_table=False),
@@ -51,9 +52,6 @@ _COLUMNS = [
 
 _FORMULAS_SHOWN = 6
 """A table of more definitions than this prints none: they stand in csv, json and the catalogue."""
-
-_COUNTS = ("件", "个", "家")
-"""Units of whole things: their values have no decimals."""
 
 _PARTS_IN_OVERVIEW = 4
 
@@ -187,6 +185,8 @@ def _values(release: ReleaseReader, conditions: Conditions, *, totals_only: bool
         )
         SELECT l.* EXCLUDE (length, is_shortest, has_total), c.name_zh, c.name_en,
             coalesce(r.alias, l.org_code) AS alias,
+            coalesce(v.name_zh, if(l.dimension = 'total', '总计', l.dimension_value)) AS dimension_value_zh,
+            c.kind = 'count' AND l.unit <> '元' AS is_of_whole_things,
             coalesce(v.formula_zh, c.formula_zh) AS formula_zh, coalesce(v.formula_en, c.formula_en) AS formula_en
         FROM latest AS l
         LEFT JOIN kpi.kpi_catalogue AS c ON c.kpi_id = l.kpi_id
@@ -204,7 +204,7 @@ def _values(release: ReleaseReader, conditions: Conditions, *, totals_only: bool
         row["org"] = _scope(row)
         before = earlier.get(_key(row, _previous_period(row)))
         now = row["value"]
-        counted = row["unit"] in _COUNTS
+        counted = bool(row["is_of_whole_things"])
         row["change"] = None
         if isinstance(now, Decimal) and before is not None:
             row["change"] = _signed(now - before, 0 if counted else 2)
@@ -282,7 +282,7 @@ def _shown_columns(rows: list[dict[str, object]]) -> list[Column]:
     grains = {row["grain"] for row in rows}
     hidden = set()
     if all(row["dimension"] == "total" for row in rows):
-        hidden.add("dimension_value")
+        hidden.add("dimension_value_zh")
     if grains == {"bureau"}:
         hidden.add("org")
     added = {"insurer_type", "rank", "n_institutions"} if grains == {"insurer"} else set()

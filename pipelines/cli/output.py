@@ -23,6 +23,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as RichTable
 
 _WIDTH_WITHOUT_TERMINAL = 200
 #: What a spreadsheet takes for a formula; a signed number is none.
@@ -54,6 +55,10 @@ class Column:
     wrap: bool = True
     once: bool = False
     """People see the value only where it differs from the row above."""
+    optional: bool = False
+    """Left out where the terminal is too narrow for all columns; the last of these goes first."""
+    pinned: bool = False
+    """Repeated when a table with such columns is too wide and goes on below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +139,103 @@ def shown(value: object) -> str:
 
 
 def _emit_rich(table: Table) -> None:
-    from rich import box
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=table.title, caption=table.caption, box=box.SIMPLE_HEAD, title_justify="left")
-    columns = [column for column in table.columns if column.in_table]
+    console = stdout_console()
+    widths = {column.key: _width(column, table.rows) for column in table.columns if column.in_table}
+    columns = _fitting([column for column in table.columns if column.in_table], widths, console.width)
+    parts = _parts(columns, widths, console.width)
+    for number, part in enumerate(parts):
+        drawn = _drawn(
+            part,
+            widths,
+            console.width,
+            title=table.title if number == 0 else None,
+            caption=table.caption if number == len(parts) - 1 else None,
+        )
+        above: dict[str, object] = {}
+        for row in table.rows:
+            texts = [
+                ""
+                if column.once and above.get(column.key) == row.get(column.key)
+                else shown(row.get(column.key))
+                for column in part
+            ]
+            above = row
+            drawn.add_row(*(Text(text, style=table.styles.get(text.split(" ")[0], "")) for text in texts))
+        console.print(drawn)
+
+
+def _drawn(
+    columns: Sequence[Column],
+    widths: dict[str, int],
+    available: int,
+    *,
+    title: str | None,
+    caption: str | None,
+) -> RichTable:
+    """An empty table of these columns; what is too wide is folded, never cut off."""
+    from rich import box
+    from rich.table import Table as RichTable
+
+    is_tight = _needed(columns, widths) > available
+    drawn = RichTable(
+        title=title,
+        caption=caption,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for column in columns:
+        wrap = column.wrap or (is_tight and widths[column.key] > _FOLDED_WIDTH)
         # Chinese has no spaces to break at: without folding, rich would cut a sentence off.
         drawn.add_column(
             column.header,
             justify=column.justify,
-            no_wrap=not column.wrap,
-            overflow="fold" if column.wrap else "ellipsis",
+            no_wrap=not wrap,
+            overflow="fold" if wrap else "ellipsis",
+            min_width=min(widths[column.key], _FOLDED_WIDTH) if is_tight else widths[column.key],
         )
-    above: dict[str, object] = {}
-    for row in table.rows:
-        texts = [
-            "" if column.once and above.get(column.key) == row.get(column.key) else shown(row.get(column.key))
-            for column in columns
-        ]
-        above = row
-        drawn.add_row(*(Text(text, style=table.styles.get(text.split(" ")[0], "")) for text in texts))
-    stdout_console().print(drawn)
+    return drawn
+
+
+#: What a column that is folded needs at least, in cells; space between two columns.
+_FOLDED_WIDTH, _GAP = 10, 2
+
+
+def _width(column: Column, rows: Sequence[dict[str, object]]) -> int:
+    """Cells that a column needs: its widest text, or less where it may be folded."""
+    from rich.cells import cell_len
+
+    texts = [*column.header.split("\n"), *(shown(row.get(column.key)) for row in rows)]
+    widest = max(cell_len(line) for text in texts for line in text.split("\n"))
+    return min(widest, _FOLDED_WIDTH) if column.wrap and not column.optional else widest
+
+
+def _needed(columns: Sequence[Column], widths: dict[str, int]) -> int:
+    return sum(widths[column.key] + _GAP for column in columns)
+
+
+def _fitting(columns: list[Column], widths: dict[str, int], available: int) -> list[Column]:
+    """The columns without as many optional ones as do not fit; others are folded rather than left out."""
+    kept = list(columns)
+    spare = [column for column in columns if column.optional]
+    while spare and _needed(kept, widths) > available:
+        kept.remove(spare.pop())
+    return kept
+
+
+def _parts(columns: list[Column], widths: dict[str, int], available: int) -> list[list[Column]]:
+    """The columns in as many tables as are needed, each with the pinned ones."""
+    pinned = [column for column in columns if column.pinned]
+    if not pinned or _needed(columns, widths) <= available:
+        return [columns]
+    parts: list[list[Column]] = [pinned.copy()]
+    for column in columns:
+        if column.pinned:
+            continue
+        if parts[-1] != pinned and _needed([*parts[-1], column], widths) > available:
+            parts.append(pinned.copy())
+        parts[-1].append(column)
+    return parts

@@ -136,9 +136,9 @@ def _board(obligations: list[dict[str, object]], title: str) -> Table:
         )
         line[f"{row['form']} {row['period']}"] = _cell(row)
     columns = [
-        Column("type", "类型 type"),
-        Column("code", "机构编码 code", wrap=False),
-        Column("alias", "机构 insurer", wrap=False),
+        Column("type", "类型 type", wrap=False, optional=True),
+        Column("code", "机构编码 code", wrap=False, pinned=True),
+        Column("alias", "机构 insurer", wrap=False, pinned=True),
         *(
             Column(
                 f"{form} {label}",

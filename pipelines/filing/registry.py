@@ -8,6 +8,8 @@ which form is owed (`obligations`).
 
 from __future__ import annotations
 
+import hashlib
+
 import duckdb
 
 #: Letters of an insurer class and the word used in KPI tables.
@@ -19,11 +21,14 @@ class NoRegistryError(RuntimeError):
 
 
 def prepare_registry(con: duckdb.DuckDBPyConnection) -> None:
-    """Create or replace the registry views over the filed R03 rows."""
+    """Create or replace the registry views over the filed R03 rows, unless they stand as they should.
+
+    A view of `filed` that was made anew asks for new views over it, so what `prepare` last left is part of the mark.
+    Without the mark every step of a run would write four views, and writing makes closing the database dear.
+    """
     words = ", ".join(f"('{letter}', '{word}')" for letter, word in INSURER_TYPES.items())
     types = " ".join(f"WHEN '{letter}' THEN '{word}'" for letter, word in INSURER_TYPES.items())
-    con.execute(
-        f"""
+    views = f"""
         CREATE OR REPLACE VIEW registry.insurer_types AS
         SELECT * FROM (VALUES {words}) AS t(insurer_class, insurer_type);
         CREATE OR REPLACE VIEW registry.institutions AS
@@ -46,7 +51,15 @@ def prepare_registry(con: duckdb.DuckDBPyConnection) -> None:
         FROM registry.institutions AS i JOIN registry.reporters AS r USING (org_code)
         WINDOW w AS (PARTITION BY i.org_code ORDER BY i.valid_from);
         """
-    )
+    below = con.execute("SELECT max(stamp) FROM reference.prepared").fetchone()
+    mark = hashlib.sha256(f"{views}{below}".encode()).hexdigest()
+    standing = con.execute(
+        "SELECT comment FROM duckdb_views() WHERE database_name = current_database() "
+        "AND schema_name = 'registry' AND view_name = 'licences'"
+    ).fetchone()
+    if standing != (mark,):
+        con.execute(views)
+        con.execute(f"COMMENT ON VIEW registry.licences IS '{mark}'")
 
 
 def require_registry(con: duckdb.DuckDBPyConnection) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from pipelines.contracts.errors import CalendarRangeError
-from pipelines.contracts.model import SETTLED_FIRST, Catalogue
+from pipelines.contracts.model import SETTLED_FIRST, Catalogue, Form
 from pipelines.contracts.predicates import macro_sql
 from pipelines.filing.differences import record_differences
 from pipelines.filing.events import record_events
@@ -434,7 +434,7 @@ def _balance(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
 
     Own rows of a correction are shown unless they delete; the rows it carries over come from its base, each once.
     """
-    for form in catalogue.forms.values():
+    for form in _forms_checked(con, catalogue):
         wrong = con.execute(
             f"""
             WITH own AS (
@@ -478,10 +478,19 @@ def _balance(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
             )
 
 
+def _forms_checked(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> list[Form]:
+    """Forms of the submissions in `checked`, in the catalogue's order."""
+    found = con.execute(
+        "SELECT DISTINCT form FROM ledger.parcel JOIN checked USING (submission_no)"
+    ).fetchall()
+    codes = {code for (code,) in found}
+    return [form for form in catalogue.forms.values() if form.code in codes]
+
+
 def _note_deletions(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """`deletion`: rows under judgement that delete a record (record_action D) and are therefore never shown."""
     con.execute("CREATE OR REPLACE TEMP TABLE deletion (submission_no UINTEGER, row_no UINTEGER)")
-    for form in catalogue.forms.values():
+    for form in _forms_checked(con, catalogue):
         con.execute(
             f"INSERT INTO deletion SELECT submission_no, row_no FROM store.{form.table} AS r "
             f"WHERE NOT {undeleted('r')} AND submission_no IN (SELECT submission_no FROM checked)"

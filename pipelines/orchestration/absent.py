@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -99,24 +100,31 @@ def stand_in(con: duckdb.DuckDBPyConnection, project_dir: Path, catalogue: Catal
 def _source_columns(dbt_project: Path) -> dict[str, dict[str, str]]:
     """Table -> column -> SQL type of the dbt source `filed`."""
     found: dict[str, dict[str, str]] = {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for path in sorted((dbt_project / "models").rglob("*sources.yml")):
-        document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader) or {}  # noqa: S506 - safe
-        for source in document.get("sources", ()):
-            if source.get("schema", source["name"]) == "filed":
-                for table in source["tables"]:
-                    found[table["name"]] = {
-                        column["name"]: column["data_type"] for column in table["columns"]
-                    }
+        found.update(_described(path.read_text(encoding="utf-8")))
     return found
 
 
+@lru_cache(maxsize=64)
+def _described(text: str) -> dict[str, dict[str, str]]:
+    """The same of one description, parsed once a process: every step of a run asks again."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document: dict[str, Any] = yaml.load(text, Loader=loader) or {}  # noqa: S506 - safe
+    return {
+        table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
+        for source in document.get("sources", ())
+        if source.get("schema", source["name"]) == "filed"
+        for table in source["tables"]
+    }
+
+
 def _kpi_forms(seeds: Path) -> dict[str, set[str]]:
-    """KPI -> forms it needs: the catalogue's, those of all its variants' own, and those it grows from."""
+    """KPI -> forms it needs. KPIs about filing itself (coverage_rule owed) go on over the forms there are."""
     forms: dict[str, set[str]] = {}
     with (seeds / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            forms[row["kpi_id"]] = set(filter(None, row["forms"].split("|")))
+            if row["coverage_rule"] != "owed":
+                forms[row["kpi_id"]] = set(filter(None, row["forms"].split("|")))
     return forms
 
 

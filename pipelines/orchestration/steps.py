@@ -106,10 +106,12 @@ def load_form(
     archive = Archive(settings.archive_dir)
     rows = 0
     with _warehouse(settings, catalogue) as con:
-        for statement in macro_sql("reference.working_days"):
-            con.execute(statement)
         program = f"{code_version()}/{catalogue.ruleset_version}"
         waiting = unread(con, contract, periods, program)
+        if not waiting:
+            return FormSummary(form=form, submissions=0, rows_read=0, by_period={})
+        for statement in macro_sql("reference.working_days"):
+            con.execute(statement)
         done = 0
         for batch in batches(waiting, _BATCH_BYTES):
             rows += load_batch(

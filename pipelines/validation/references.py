@@ -10,6 +10,7 @@ Does not belong here: one-row rules (`marks`), states (`filing`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 
 import duckdb
@@ -82,6 +83,9 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
     `previous` for the same form's filing of the period before. Who has withdrawn has not filed, and a withdrawal is
     itself held to none of these rules.
 
+    The relations of a form's rows (`all_<form>`, `self_<form>` ...) are made for the forms under check and those that
+    their rules read: cost follows what is judged, not the number of contracts.
+
     Needs the temp tables `checked` (submission_no) and `readable` (submission_no, form, reporter_code, period,
     period_start, period_end, sequence_no, signed_at, kind, supersedes, rows_read).
     """
@@ -130,7 +134,8 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
         SELECT for_submission_no, need, submission_no FROM chosen WHERE kind <> 'WITHDRAW';
         """
     )
-    for form in catalogue.forms.values():
+    read = _forms_read(catalogue, _under_check(con, catalogue))
+    for form in read:
         columns = ", ".join(f"r.{column.name}" for column in form.columns)
         identity = (
             "s.reporter_code AS filing_reporter, s.period AS filing_period, "
@@ -168,11 +173,30 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
                 AND s.submission_no IN (SELECT submission_no FROM checked);
             """
         )
-    _prepare_known(con, catalogue)
-    _prepare_others(con, catalogue)
+    _prepare_known(con, read)
+    _prepare_others(con, read)
 
 
-def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+def _under_check(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> list[Form]:
+    """Forms whose rows are under check, in the catalogue's order; a withdrawal has none."""
+    found = con.execute(
+        "SELECT DISTINCT form FROM readable WHERE kind <> 'WITHDRAW' "
+        "AND submission_no IN (SELECT submission_no FROM checked)"
+    ).fetchall()
+    codes = {code for (code,) in found}
+    return [form for form in catalogue.forms.values() if form.code in codes]
+
+
+def _forms_read(catalogue: Catalogue, under_check: Sequence[Form]) -> list[Form]:
+    """Forms under check and every other that a query rule of theirs names, in the catalogue's order."""
+    codes = {form.code for form in under_check}
+    for form in under_check:
+        for rule in catalogue.rules_for(form):
+            codes |= {name.partition(".")[0] for name in _PLACEHOLDER.findall(rule.query or "")}
+    return [form for form in catalogue.forms.values() if form.code in codes]
+
+
+def _prepare_others(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> None:
     """`others`: for the forms in `among_reporters`, everybody else's filing of every period, in the version that was
     known when a filing was signed. What came later says nothing of it: of two filings the later one is told."""
     con.execute(
@@ -188,8 +212,10 @@ def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
                 ORDER BY g.signed_at DESC, g.sequence_no DESC) = 1)
         SELECT for_submission_no, form, submission_no FROM latest WHERE kind <> 'WITHDRAW'"""
     )
-    for (code,) in con.execute("SELECT form FROM among_reporters ORDER BY 1").fetchall():
-        form = catalogue.forms[code]
+    compared = {code for (code,) in con.execute("SELECT form FROM among_reporters").fetchall()}
+    for form in forms:
+        if form.code not in compared:
+            continue
         columns = ", ".join(f"r.{column.name}" for column in form.columns)
         con.execute(
             f"""
@@ -203,7 +229,7 @@ def _prepare_others(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Non
         )
 
 
-def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> None:
     """`known`: for the forms in `reads`, the version of every period that was known when a filing was signed, else the
     first that came after; registers of periods that had not begun know nothing of it. `accepted`: the same choice among
     the versions that were accepted, of the forms that are settled before the others."""
@@ -224,8 +250,10 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
                     CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
                     CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1"""
         )
-    for (code,) in con.execute("SELECT DISTINCT read_form FROM reads ORDER BY 1").fetchall():
-        form = catalogue.forms[code]
+    asked = {code for (code,) in con.execute("SELECT DISTINCT read_form FROM reads").fetchall()}
+    for form in forms:
+        if form.code not in asked:
+            continue
         columns = ", ".join(f"r.{column.name}" for column in form.columns)
         con.execute(
             f"""
@@ -237,7 +265,7 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
             JOIN readable AS s ON s.submission_no = r.submission_no
             WHERE {undeleted("r")}"""
         )
-        if code not in SETTLED_FIRST:
+        if form.code not in SETTLED_FIRST:
             continue
         con.execute(
             f"""
@@ -269,9 +297,8 @@ def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
     Rules that compare with the period before come late: a row is no measure for the next period if any rule holds it
     back. What may not change (GEN-P01) comes last, because it asks whether what was filed before was accepted at all.
     """
-    for form in catalogue.forms.values():
-        if not _any_checked(con, form):
-            continue
+    forms = _under_check(con, catalogue)
+    for form in forms:
         for rule in catalogue.rules_for(form):
             if rule.kind == "query" and not rule.compares_periods:
                 _run_query_rule(con, form, rule)
@@ -280,27 +307,21 @@ def check_blocking(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None
                 _actions_fit(con, form, rule)
             elif rule.code == "GEN-U02":
                 _rolls_up(con, form, rule)
-    _compare_periods(con, catalogue)
-    for form in catalogue.forms.values():
+    _compare_periods(con, catalogue, forms)
+    for form in forms:
         for rule in catalogue.rules_for(form):
-            if rule.code == "GEN-P01" and _any_checked(con, form):
+            if rule.code == "GEN-P01":
                 _immutable(con, form, rule)
 
 
-def _compare_periods(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+def _compare_periods(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, forms: Sequence[Form]) -> None:
     """Rules that compare with the period before: all at once, then again, oldest first, where the measure has changed.
 
     Such a rule may itself hold back a row, which then is no measure for the next period. The first pass cannot know
     that; so the few filings whose period before holds a row told by these rules are judged again in the order of
     periods, each after the one it is compared with. Cost follows what is told, not the number of periods.
     """
-    rules = [
-        (form, rule)
-        for form in catalogue.forms.values()
-        if _any_checked(con, form)
-        for rule in catalogue.rules_for(form)
-        if rule.compares_periods
-    ]
+    rules = [(form, rule) for form in forms for rule in catalogue.rules_for(form) if rule.compares_periods]
     for form, rule in rules:
         _run_query_rule(con, form, rule)
     blocking = ", ".join(f"'{rule.code}'" for _, rule in rules if rule.severity == "E")
@@ -340,9 +361,7 @@ def _compare_periods(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> No
 
 def check_advisory(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Write findings of the W rules that compare with what is in force: GEN-P02 (volume), GEN-P03 (restatement)."""
-    for form in catalogue.forms.values():
-        if not _any_checked(con, form):
-            continue
+    for form in _under_check(con, catalogue):
         codes = {rule.code for rule in catalogue.rules_for(form)}
         if "GEN-P02" in codes:
             _volume(con, form)
@@ -364,7 +383,7 @@ def not_run(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
         JOIN reference.rules AS r ON r.form = s.form AND r.rule_class <> 'structure'
         WHERE s.kind = 'WITHDRAW'"""
     )
-    for form in catalogue.forms.values():
+    for form in _under_check(con, catalogue):
         for rule in catalogue.rules_for(form):
             if rule.kind == "not_evaluable":
                 con.execute(
@@ -436,10 +455,6 @@ def expand(query: str, form: Form, only: str | None = None) -> str:
 def _released_before(moment: str) -> str:
     """SQL: a release was made of what was known before a moment."""
     return f"EXISTS (SELECT 1 FROM published.releases AS p WHERE p.as_of < {moment})"
-
-
-def _any_checked(con: duckdb.DuckDBPyConnection, form: Form) -> bool:
-    return bool(con.execute(f"SELECT 1 FROM submissions_{form.table} LIMIT 1").fetchone())
 
 
 def _run_query_rule(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule, only: str | None = None) -> None:

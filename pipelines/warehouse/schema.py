@@ -361,11 +361,11 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
     Reference tables are replaced by the catalogue's content when that has changed, form tables gain columns their
     contract has gained. `working_days_csv`: day, is_working_day, note.
     """
-    con.execute(LEDGER_DDL)
     shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS).encode()).hexdigest()[:16]
     stamp = f"{catalogue.ruleset_version}/{shape}/{hashlib.sha256(working_days_csv.read_bytes()).hexdigest()}"
-    if con.execute("SELECT 1 FROM reference.prepared WHERE stamp = ?", [stamp]).fetchone():
+    if _is_prepared(con, stamp):
         return
+    con.execute(LEDGER_DDL)
     _bring_up_to_date(con)
     con.execute(MACROS)
     _fill_calendar(con, working_days_csv)
@@ -375,6 +375,14 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
         _prepare_form(con, form)
     con.execute("DELETE FROM reference.prepared")
     con.execute("INSERT INTO reference.prepared VALUES (?)", [stamp])
+
+
+def _is_prepared(con: duckdb.DuckDBPyConnection, stamp: str) -> bool:
+    """Whether `prepare` was here before with the same contracts, calendar and program; then nothing is written."""
+    made = con.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'reference' AND table_name = 'prepared'"
+    ).fetchone()
+    return bool(made and con.execute("SELECT 1 FROM reference.prepared WHERE stamp = ?", [stamp]).fetchone())
 
 
 def _bring_up_to_date(con: duckdb.DuckDBPyConnection) -> None:

@@ -87,15 +87,15 @@ SELECT 'F01-2025-03-00000000000011-001', 'F01', '2025-03', '00000000000011', rul
     'due_date', '应办结日', 'K' || n, NULL, '2025/4/1', '2025-04-30', '应办结日与工作日历不符', 'wrong due date',
     '重算', 'redo', NULL, CASE severity WHEN 'W' THEN 'EX-7' END
 FROM (VALUES ('F01-I04', 'E', 7), ('F01-I04', 'E', 12), ('GEN-I05', 'W', 9)) AS f(rule, severity, n);
-CREATE TABLE kpi.kpi_catalogue (kpi_id VARCHAR, name_zh VARCHAR, name_en VARCHAR, formula_zh VARCHAR,
+CREATE TABLE kpi.kpi_catalogue (kpi_id VARCHAR, kind VARCHAR, name_zh VARCHAR, name_en VARCHAR, formula_zh VARCHAR,
     formula_en VARCHAR);
-INSERT INTO kpi.kpi_catalogue VALUES ('CMP-01', '有效投诉件数', 'valid complaints', '件数合计', 'count'),
-    ('CMP-06', '亿元保费投诉量', 'complaints per 100 million premium', '件数/保费', 'complaints / premium'),
-    ('CMP-07', '万张保单投诉量', 'complaints per 10k policies', '件数/保单', 'complaints / policies'),
-    ('FIR-01', '首问台账覆盖率', 'ledger coverage', '有台账/机构', 'with a ledger / all');
-CREATE TABLE kpi.kpi_variants (kpi_id VARCHAR, dimension VARCHAR, dimension_value VARCHAR, formula_zh VARCHAR,
-    formula_en VARCHAR);
-INSERT INTO kpi.kpi_variants VALUES ('CMP-07', 'policy_basis', 'new', '件数/新增保单', 'complaints / new policies');
+INSERT INTO kpi.kpi_catalogue VALUES ('CMP-01', 'count', '有效投诉件数', 'valid complaints', '件数合计', 'count'),
+    ('CMP-06', 'ratio', '亿元保费投诉量', 'complaints per 100 million premium', '件数/保费', 'complaints / premium'),
+    ('CMP-07', 'ratio', '万张保单投诉量', 'complaints per 10k policies', '件数/保单', 'complaints / policies'),
+    ('FIR-01', 'ratio', '首问台账覆盖率', 'ledger coverage', '有台账/机构', 'with a ledger / all');
+CREATE TABLE kpi.kpi_variants (kpi_id VARCHAR, dimension VARCHAR, dimension_value VARCHAR, name_zh VARCHAR,
+    formula_zh VARCHAR, formula_en VARCHAR);
+INSERT INTO kpi.kpi_variants VALUES ('CMP-07', 'policy_basis', 'new', '新增保单', '件数/新增保单', 'complaints / new policies');
 CREATE TABLE kpi.kpi_values (kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
     peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38,6),
     denominator DECIMAL(38,6), value DECIMAL(18,2), unit VARCHAR, base_value DECIMAL(38,6), base_period VARCHAR,

@@ -43,8 +43,8 @@ def test_another_seed_gives_another_bureau(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_rule_is_broken_somewhere(tmp_path: Path) -> None:
-    """Every rule of the forms that the bureau files, but for those that read a register it does not keep, or a release
-    (nothing was published before its filings)."""
+    """Every rule of the forms that the bureau files, but for those that read a register it does not keep or an earlier
+    release: a new bureau has none."""
     catalogue = load_catalogue()
     filed = {*MONTHLY, *QUARTERLY, "R03"}
     rules = {
@@ -52,7 +52,7 @@ def test_every_rule_is_broken_somewhere(tmp_path: Path) -> None:
         for form in catalogue.forms.values()
         if form.code in filed
         for rule in catalogue.rules_for(form)
-        if rule.kind != "not_evaluable" and not set(rule.needs) & ({RELEASE, *catalogue.forms} - filed)
+        if rule.kind != "not_evaluable" and not set(rule.needs) & ({RELEASE} | set(catalogue.forms) - filed)
     }
     made = generate(tmp_path, insurers=10, months=6, scale=1.0)
     assert set(made.findings) == rules

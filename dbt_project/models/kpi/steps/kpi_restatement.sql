@@ -21,11 +21,13 @@ named as (
     from {{ ref('kpi_series') }}
     where
         is_dense
-        and kind not in ('restatement', 'agreement')
+        and kind <> 'restatement'
 ),
 
 chained as (
-    {% for step in ['kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_case_median', 'kpi_spread'] -%}
+    {% for step in [
+        'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_case_median', 'kpi_spread', 'kpi_agreement'
+    ] -%}
         select
             series_no,
             window_id,

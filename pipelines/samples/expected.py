@@ -29,7 +29,6 @@ FINDING_SCHEMA = {"filing": pl.Int64, "rid": pl.Int64, "column": pl.String, "rul
 WARNINGS = (
     "F01-I09",
     "F01-I10",
-    "F01-P03",
     "F01-U01",
     "F01-U03",
     "F01-X05",

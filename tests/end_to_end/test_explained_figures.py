@@ -1,4 +1,4 @@
-"""Every count and ratio of a release goes down to filed rows: `explain --rows` names rows whose sum is what was printed.
+"""Every count and ratio of a release goes down to filed rows: `explain --rows` names rows whose sum is the printed one.
 
 One small sample bureau; of every KPI and every division of it the largest cell is explained, at each of its grains.
 """
@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,11 +84,17 @@ def test_every_figure_goes_down_to_its_filed_rows(settings: Settings) -> None:
                 row.submission_id is not None and (row.row_no is not None or key.kpi_id in ABOUT_FILING)
                 for row in part.rows
             )
-            sums = (part.amount, sum(row.amount for row in part.rows), sum(one.amount for one in part.filings))
+            sums = (
+                part.amount,
+                sum(row.amount for row in part.rows),
+                sum(one.amount for one in part.filings),
+            )
             if set(sums) != {numerator} or part.agrees is False or not addressed:
                 wrong.append((key, numerator, sums, addressed))
     finally:
         con.close()
     assert wrong == []
-    silent = {kpi for kpi, kind in kinds.items() if kind in ("count", "ratio")} - {key.kpi_id for key, _ in cells}
+    silent = {kpi for kpi, kind in kinds.items() if kind in ("count", "ratio")} - {
+        key.kpi_id for key, _ in cells
+    }
     assert silent <= ALWAYS_ZERO

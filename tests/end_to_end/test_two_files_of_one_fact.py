@@ -107,7 +107,10 @@ def test_a_waiver_that_was_held_back_frees_nobody(desk: Desk) -> None:
     cells = {"org_code": REPORTER, "target_form": "F12", "rule_code": "F12-I02", "target_period": "2024-03"}
     granted = [row("R04", number, **cells) for number in range(1, 41)]
     register = desk.file(
-        "R04", [*granted, row("R04", 99, **cells, reason="同意")], reporter=SUPERVISOR, signed_at="2024-04-02T10:00:00"
+        "R04",
+        [*granted, row("R04", 99, **cells, reason="同意")],
+        reporter=SUPERVISOR,
+        signed_at="2024-04-02T10:00:00",
     )
     early = {**OWN, "called": "11", "called_ok": "11"}
     submission = desk.file(

@@ -409,7 +409,12 @@ def master() -> Iterator[Row]:
     """R03: every institution from its opening on, and the branches of S1's insurer."""
     branches = ({**REPORTERS[-2], "org_code": branch, "parent_code": PING_AN} for branch in BRANCHES)
     for line in (*REPORTERS, *branches):
-        yield {**line, "reporter_code": SUPERVISOR, "valid_from": line["opened_on"], "filing_period": "2020-01"}
+        yield {
+            **line,
+            "reporter_code": SUPERVISOR,
+            "valid_from": line["opened_on"],
+            "filing_period": "2020-01",
+        }
 
 
 def build(con: duckdb.DuckDBPyConnection) -> None:

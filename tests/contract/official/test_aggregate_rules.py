@@ -506,7 +506,9 @@ def test_aggregates_are_no_list() -> None:
 # ------------------------------------------------------------------------------------------ engine safety
 
 
-@pytest.mark.parametrize("rule_code", [rule.code for rule in load_catalogue().forms["PUB"].rules if rule.query])
+@pytest.mark.parametrize(
+    "rule_code", [rule.code for rule in load_catalogue().forms["PUB"].rules if rule.query]
+)
 def test_no_typed_value_makes_a_rule_raise(rule_code: str) -> None:
     """An engine error is not bad data: the widest numbers and the oddest periods give findings or silence."""
     widest = {"value": "99999999999999.9999", "share_pct": "99999.9999", "growth_pct": "-99999999.9999"}

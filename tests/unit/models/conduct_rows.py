@@ -127,8 +127,8 @@ def clues() -> list[Row]:
 
 def actions() -> list[Row]:
     """Two persons whom C lists. P is punished at E in February and dismissed there in April. Q, listed until mid-March,
-    sells on for life A in February under an agent code that A once named for the person. R, whom E lists, is punished at A
-    in February and has left A in March (F12)."""
+    sells on for life A in February under an agent code that A once named for the person. R, whom E lists, is punished
+    at A in February and has left A in March (F12)."""
 
     def action(reporter: str, number: str, kind: str, on: str, person: str, **other: Any) -> Row:
         row: Row = {

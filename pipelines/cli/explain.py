@@ -362,7 +362,10 @@ def _line(console: Console, name: str, text: str) -> None:
     from rich.text import Text
 
     width = 16
-    label = name + " " * max(1, width - cell_len(name))
+    if cell_len(name) >= width:  # a name as long as the column stands above its text
+        console.print(Text(name, style="cyan"))
+        name = ""
+    label = name + " " * (width - cell_len(name))
     lines = Text(text).wrap(console, max(20, console.width - width), overflow="fold")
     for number, line in enumerate(lines):
         console.print(Text(label if number == 0 else " " * width, style="cyan") + line)

@@ -95,7 +95,8 @@ INSERT INTO kpi.kpi_catalogue VALUES ('CMP-01', 'count', '有效投诉件数', '
     ('FIR-01', 'ratio', '首问台账覆盖率', 'ledger coverage', '有台账/机构', 'with a ledger / all');
 CREATE TABLE kpi.kpi_variants (kpi_id VARCHAR, dimension VARCHAR, dimension_value VARCHAR, name_zh VARCHAR,
     formula_zh VARCHAR, formula_en VARCHAR);
-INSERT INTO kpi.kpi_variants VALUES ('CMP-07', 'policy_basis', 'new', '新增保单', '件数/新增保单', 'complaints / new policies');
+INSERT INTO kpi.kpi_variants VALUES
+    ('CMP-07', 'policy_basis', 'new', '新增保单', '件数/新增保单', 'complaints / new policies');
 CREATE TABLE kpi.kpi_values (kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
     peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38,6),
     denominator DECIMAL(38,6), value DECIMAL(18,2), unit VARCHAR, base_value DECIMAL(38,6), base_period VARCHAR,

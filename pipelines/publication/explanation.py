@@ -23,6 +23,8 @@ from pipelines.contracts.model import Catalogue
 from pipelines.publication.measure_sources import MeasureSource, measure_sources
 from pipelines.warehouse.schema import CARRIED_FROM
 
+#: Kinds of KPI whose parts are sums of rows; of a spread (minimum, median, maximum) the rows are the observations.
+_SUMMED = ("count", "ratio", "index", "spread")
 GRAINS = ("bureau", "insurer_type", "peer_group", "insurer")
 #: Column of `kpi_values` that names the group of a grain; the bureau has none.
 GROUP_COLUMNS = {"insurer": "org_code", "insurer_type": "insurer_type", "peer_group": "peer_group"}
@@ -161,10 +163,10 @@ class Explainer:
                     operand.dimension, operand.dimension_value, operand.basis,
                 )  # fmt: skip
                 parts += self._parts(earlier, cell.get("base_value"), None, "base_", rows=rows, most=most)
-        elif series["kind"] in ("count", "ratio", "index"):
+        elif series["kind"] in _SUMMED:
             parts = self._parts(
                 key, cell.get("numerator"), cell.get("denominator"), "", rows=rows, most=most,
-                own_denominator=series["kind"] == "ratio",
+                own_denominator=series["kind"] != "index",
             )  # fmt: skip
         return Explanation(cell, definition, self._members(key), parts, base)
 
@@ -299,7 +301,7 @@ class Explainer:
             printed = {"numerator": numerator, "denominator": denominator if own_denominator else None}.get(
                 role
             )
-            if prefix or series["kind"] not in ("count", "ratio", "index"):
+            if prefix or series["kind"] not in _SUMMED:
                 printed = numerator if role == "numerator" else None
             if series["kind"] == "ratio" and denominator is None:
                 printed = None

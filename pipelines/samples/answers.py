@@ -213,6 +213,19 @@ class Facts:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Publications:
+    """What was said about the figures, of the rows that count.
+
+    Attributes:
+        compared: disclosed indicators that can be compared (reporter, first_of, last_of, _verdict).
+        points: evaluations with all elements (reporter, evaluation_year, points in ten-thousandths).
+    """
+
+    compared: pl.DataFrame
+    points: pl.DataFrame
+
+
 _COVERAGE_SCHEMA = {
     "form": pl.String,
     "period": pl.String,
@@ -233,6 +246,7 @@ def kpi_values(
     facts: Facts,
     as_of: datetime,
     days: WorkingDays,
+    publish: Callable[[pl.DataFrame], Publications],
 ) -> pl.DataFrame:
     """All KPI values of the bureau.
 
@@ -243,11 +257,14 @@ def kpi_values(
         facts: rows that count, and coverage.
         as_of: the moment the values hold for; limits on or after its day have not been reached.
         days: working-day arithmetic.
+        publish: gets all values but those of DQ-05 and EVA-01, as text, and files what is said about them.
 
     Returns:
         The columns of ``answer_tables.OUTPUT``, numbers as decimal text, sorted by all key columns.
     """
-    computed = _Answers(registry, months, quarters, facts, as_of.date(), days).all()
+    key = _Answers(registry, months, quarters, facts, as_of.date(), days)
+    computed = key.all()
+    computed += key.publications(publish(tables.texts(pl.concat(computed))))
     rows = pl.concat([*computed, _restatements(pl.concat(computed))])
     return tables.texts(rows).select(*tables.OUTPUT).sort(*tables.KEYS, nulls_last=False)
 
@@ -312,7 +329,6 @@ class _Answers:
             self._departures,
             self._screening,
             self._quality,
-            self._never_filed,
         ]
         return [rows for group in groups for rows in group()]
 
@@ -1180,20 +1196,44 @@ class _Answers:
             found.append(tables.labelled(tables.ratios(table), book, kpi))
         return found
 
-    def _never_filed(self) -> list[pl.DataFrame]:
-        """DQ-05 and EVA-01: nobody here has disclosed an indicator or been evaluated, so there is nothing to divide."""
+    def publications(self, told: Publications) -> list[pl.DataFrame]:
+        """DQ-05 of what insurers printed, EVA-01 of how they were evaluated; both of everybody who owed anything."""
         owed = self._coverage.filter((_C("form") == "F01") & (_C("reporter") >= 0))
         everybody = owed.with_columns(pl.lit(value=True).alias("in_force"))
+        windows = self._book.windows
+        held = windows.join_where(
+            told.compared, _C("first_of") >= _C("first"), _C("last_of") <= _C("last")
+        ).with_columns((_C("_verdict") == "EQUAL").cast(pl.Int64).alias("num"))
+        scored = (
+            windows.filter(_C("period_type") == "year")
+            .with_columns(_C("period").cast(pl.Int64).alias("evaluation_year"))
+            .join(told.points, on="evaluation_year")
+            .with_columns(_C("points").alias("num"))
+        )
         found = []
-        for kpi, types, grains in (
-            ("DQ-05", _QUARTER_TYPES, tuple(tables.GRAINS)),
-            ("EVA-01", ("year",), ("insurer",)),
+        for kpi, types, grains, events in (
+            ("DQ-05", _QUARTER_TYPES, tuple(tables.GRAINS), held),
+            ("EVA-01", ("year",), ("insurer",), scored),
         ):
-            asked = self._book.windows.filter(_C("period_type").is_in(list(types)))
-            book = Book(self._book.insurers, everybody, asked)
-            nothing = self._sums(self._tally(self._f01.clear(), "received_on"), book)
-            table = tables.by_grain(book.scope(("F01",)), nothing, grains=grains)
-            found.append(tables.labelled(tables.ratios(table), book, kpi))
+            book = Book(self._book.insurers, everybody, windows.filter(_C("period_type").is_in(list(types))))
+            sums = events.group_by("window", _C("reporter").cast(pl.Int64)).agg(
+                _C("num").sum(), pl.len().cast(pl.Int64).alias("den"), pl.lit(0, pl.Int64).alias("left_out")
+            )
+            table = tables.by_grain(
+                book.scope(("F01",)),
+                sums.with_columns(
+                    pl.lit("total").alias("dimension"), pl.lit("total").alias("dimension_value")
+                ),
+                grains=grains,
+            )
+            valued = tables.ratios(table)
+            if kpi == "EVA-01":
+                # Points are kept in ten-thousandths.
+                valued = valued.with_columns(
+                    tables.shown(_C("num").cast(pl.Int128) * (tables.MICRO // 10**4)).alias("numerator"),
+                    tables.shown(tables.divide(_C("num"), _C("den") * 100)).alias("value"),
+                )
+            found.append(tables.labelled(valued, book, kpi))
         return found
 
 

@@ -25,6 +25,7 @@ from pipelines.samples import (
     answers,
     conduct_expected,
     deltas,
+    disclosures,
     expected,
     expected_mirrors,
     incidents,
@@ -69,6 +70,7 @@ _RESUBMITTED_AFTER = 4
 _RESTATED_ROWS = 2
 _MORE = 37
 _EARLY_HOUR = 9
+_BEFORE_THE_END = timedelta(hours=2)
 _FIRST_DAY = date(2022, 1, 1)
 _LONGEST_LIMIT = timedelta(days=130)
 """Calendar that must follow the last month: deadlines, and the working days a slow problem case takes."""
@@ -228,6 +230,7 @@ class _Run:
         self._months = months
         self._days = days
         self._defects = defects
+        self._seed = seed
         self._desk = Desk(catalogue, institutions, months, days, seed)
         lapses = _lapses(institutions, months) if defects else Lapses()
         self._truth = Truth(catalogue, institutions, months, scale=scale, seed=seed, days=days, lapses=lapses)
@@ -516,8 +519,46 @@ class _Run:
             "rule_code",
         )
 
+    def _publications(self, values: pl.DataFrame) -> answers.Publications:
+        """File what the insurers have printed and how they were evaluated; returns what of it counts."""
+        period, year = self._months[-1], self._months[0].start.year
+        owing = self._registry.owing(period, self._catalogue.forms["F17"].obliged_classes)
+        printed = disclosures.disclosed(self._registry, owing, values, defects=self._defects)
+        scored = disclosures.evaluated(self._registry, owing, self._seed, year, defects=self._defects)
+        return answers.Publications(
+            disclosures.compared(self._file_event("F17", printed), self._months),
+            disclosures.points(self._file_event("R08", scored)),
+        )
+
+    def _file_event(self, form: str, facts: disclosures.Filed) -> pl.DataFrame:
+        """File, judge and write an event form under the last month; returns the rows that count."""
+        period, moment = self._months[-1], self._desk.closing(defects=self._defects) - _BEFORE_THE_END
+        dated = {"F17": "disclosed_on", "R08": "evaluated_on"}[form]
+        rows = self._truth.events(form, period, facts.rows.with_columns(pl.lit(moment.date()).alias(dated)))
+        supervised = self._catalogue.forms[form].side == "supervisor"
+        if supervised:
+            rows = disclosures.of_nobody(rows)
+            sizes = {SUPERVISOR: rows.height}
+        else:
+            sizes = dict(rows.group_by("reporter", maintain_order=True).len().iter_rows())
+        filings = [self._desk.new(form, period, one, moment, rows=size) for one, size in sizes.items()]
+        filed = _Filed(filings, _copies(rows, filings, first=0, supervised=supervised))
+        _count_rows(filings, filed.rows)
+        told = [
+            expected.findings(filed.rows.filter(_C("_broken") == rule), rule, column)
+            for rule, column in facts.column.items()
+        ]
+        if form == "R08":
+            told.append(expected.findings(disclosures.incomplete(filed.rows), "R08-I02", "element"))
+        self._conclude(form, filed, told)
+        return filed.rows.filter(_C("_broken").is_null())
+
     def finish(self, folder: Path) -> SampleSummary:
         """Write the answer keys and say what was generated."""
+        as_of = max(one.signed_at for one in self._filings)
+        values = answers.kpi_values(
+            self._registry, self._months, self._quarters, self._facts, as_of, self._days, self._publications
+        )
         names = pl.DataFrame(
             {
                 "filing": [one.number for one in self._filings],
@@ -535,10 +576,6 @@ class _Run:
         columns = ("form", "period", "reporter", "due_date", "status", "submission")
         board = pl.DataFrame(self._board, schema=dict.fromkeys(columns, pl.String), orient="row")
         board.sort(*columns[:3]).write_csv(folder / "obligations.csv")
-        as_of = max(one.signed_at for one in self._filings)
-        values = answers.kpi_values(
-            self._registry, self._months, self._quarters, self._facts, as_of, self._days
-        )
         values.write_csv(folder / "kpi_values.csv")
         by_rule = findings.group_by("rule_code").len().sort("rule_code")
         return SampleSummary(

@@ -124,6 +124,11 @@ class Truth:
         rows = governance.snapshot(self._registry, self._seed, self._months, period).clear()
         return self._headed("F11", period, rows)
 
+    def events(self, form: str, period: Period, rows: pl.DataFrame) -> pl.DataFrame:
+        """Frame of an event form under a period; columns that begin with an underscore stay with their rows."""
+        extra = [name for name in rows.columns if name.startswith("_")]
+        return pl.concat([self._headed(form, period, rows), rows.select(extra)], how="horizontal")
+
     def institutions(self, period: Period, known_at: datetime) -> pl.DataFrame:
         """Frame of R03 as the supervisor knew it at a moment."""
         rows = master(self._registry, known_at.date())

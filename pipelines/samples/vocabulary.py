@@ -119,6 +119,8 @@ SETTLEMENTS = ("无", "通融赔付", "协议解约", "退费", "其他")
 VERIFICATIONS = ("维持", "变更", "部分变更")
 VALIDITIES = ("有效", "无效", "重复", "不纳入", "待定")
 ESCALATIONS = ("无", "越级", "群访", "舆情", "涉诉")
+EVALUATION_ELEMENTS = ("体制建设", "机制与运行", "操作与服务", "教育宣传", "纠纷化解", "监督检查")
+INDICATOR_PERIOD_TYPES = ("month", "quarter", "half_year", "year", "ytd")
 ENTRY_POINTS = ("柜面", "热线", "线上", "销售人员", "理赔", "保全", "其他部门")
 RISKS = ("低", "中", "高")
 ENTRY_CHANNELS = ("消费者申请", "机构引导", "监管转介", "法院委派", "12378")
@@ -172,6 +174,8 @@ COLUMN_LABELS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("F06", "sales_channel"): CHANNELS,
     ("F11", "insurer_class"): INSURER_CLASSES,
     ("F11", "org_level"): ORG_LEVELS,
+    ("F17", "indicator_period_type"): INDICATOR_PERIOD_TYPES,
+    ("R08", "element"): EVALUATION_ELEMENTS,
     ("R01", "reg_channel"): tuple(REGULATOR_CHANNELS.values()),
     ("R01", "reason_l1"): REASONS,
     ("R01", "line_code"): LINES,

@@ -58,7 +58,6 @@ WARNINGS = (
     "GEN-P02",
     "GEN-P03",
     "ENV-S08",
-    "R08-I02",
 )
 """Rules of severity W; every other rule blocks."""
 _REPEAT_DAYS = 90

@@ -322,7 +322,11 @@ def _show(
     for text in (remark, restated):
         if text:
             _line(console, "注意 mind", text)
-    _line(console, "值 value", f"{shown(cell['value'])} {cell['unit'] or ''}")
+    _line(
+        console,
+        "值 value",
+        f"{shown(cell['value'])} {cell['unit'] or ''}" if cell["value"] is not None else shown(None),
+    )
     for flag in _flags(str(cell["status"])):
         _line(console, "状态 status", f"{flag['flag']} {flag['zh']} {flag['en']}")
     console.print()
@@ -361,8 +365,11 @@ def _line(console: Console, name: str, text: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    width = 16
-    label = name + " " * max(1, width - cell_len(name))
+    width = 17
+    if cell_len(name) >= width:  # a name as long as the column stands above its text
+        console.print(Text(name, style="cyan"))
+        name = ""
+    label = name + " " * (width - cell_len(name))
     lines = Text(text).wrap(console, max(20, console.width - width), overflow="fold")
     for number, line in enumerate(lines):
         console.print(Text(label if number == 0 else " " * width, style="cyan") + line)

@@ -184,6 +184,7 @@ def _drawn(
         caption=caption,
         box=box.SIMPLE_HEAD,
         title_justify="left",
+        caption_justify="left",
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )

@@ -33,6 +33,7 @@ from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import (
     PREVIOUS,
     RELEASE,
+    SETTLED_FIRST,
     Catalogue,
     CodeEntry,
     CodeList,
@@ -69,8 +70,9 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MESSAGE_PLACEHOLDERS = {"value", "expected", "column", "header"}
 _RELATION = re.compile(
     r"\{(?:self|self\.all|self\.others|self\.previous|submissions|rollup|working_days|reporters|forms|rules|releases|"
-    r"([A-Z][A-Z0-9]*)(?:\.counterpart|\.known)?)\}"
+    r"([A-Z][A-Z0-9]*)(?:\.counterpart|\.known|\.accepted)?)\}"
 )
+_ACCEPTED = re.compile(r"\{([A-Z][A-Z0-9]*)\.accepted\}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _NEVER_WAIVED = {"GEN-I01", "GEN-I02", "GEN-I03", "GEN-I04", "GEN-I05", "GEN-U01"}
@@ -605,6 +607,10 @@ def _check_rule(note: Callable[[str], None], rule: Rule, names: set[str]) -> Non
         for placeholder in _PLACEHOLDER.findall(rule.query):
             if not _RELATION.fullmatch("{" + placeholder + "}"):
                 note(f"{where}: the query uses the unknown relation {{{placeholder}}}")
+        for name in sorted(set(_ACCEPTED.findall(rule.query)) - set(SETTLED_FIRST)):
+            note(
+                f"{where}: {{{name}.accepted}}: what is accepted is known in time of {', '.join(SETTLED_FIRST)} only"
+            )
     if rule.waivable and (rule.rule_class == "structure" or rule.code in _NEVER_WAIVED):
         note(f"{where}: waivable, but rules on structure, readability, personal data and keys never are")
     _check_needs(note, where, rule)
@@ -647,8 +653,11 @@ def _check_predicate(note: Callable[[str], None], rule: Rule, names: set[str]) -
 
 
 def _unmirrored(forms: Mapping[str, Form], form: Form, rule: Rule) -> Iterator[str]:
-    """A mirrored rule is the other side of one rule: the other form has it, with the same class and severity."""
-    if rule.mirrors is None:
+    """A mirrored rule is the other side of one rule: the other form has it, with the same class and severity.
+
+    A bureau that does not have the other form does not run the rule (`_absent_forms`), which is no defect.
+    """
+    if rule.mirrors is None or (rule.mirrors not in forms and rule.mirrors in _forms_read(rule)):
         return
     other = forms.get(rule.mirrors)
     same = next((one for one in other.rules if one.code == rule.code), None) if other else None

@@ -40,6 +40,9 @@ PREVIOUS = "previous"
 """What a rule needs, beside form codes: the same form's filing of the period before."""
 RELEASE = "release"
 """What a rule needs, beside form codes: that something had been published before the filing was signed."""
+SETTLED_FIRST = ("R03", "R04", "F14")
+"""Registers that steer the judgement of all others (institutions, waivers, explanations) and are settled before
+them, so that a rule may ask which of their rows were accepted."""
 
 _PERIOD_KINDS: dict[Frequency, PeriodKind] = {"monthly": "month", "quarterly": "quarter"}
 """Event forms are missing here: they may be filed under any period."""
@@ -183,8 +186,8 @@ class Rule:
         query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
             finding, and column_name if not all findings blame the first field; relations are written
             ``{self}``, ``{self.all}``, ``{self.others}``, ``{self.previous}``, ``{submissions}``, ``{F02}``,
-            ``{F02.counterpart}``, ``{R01.known}``, ``{rollup}``, ``{working_days}``, ``{reporters}``, ``{releases}``,
-            ``{forms}``, ``{rules}``.
+            ``{F02.counterpart}``, ``{R01.known}``, ``{R04.accepted}``, ``{rollup}``, ``{working_days}``,
+            ``{reporters}``, ``{releases}``, ``{forms}``, ``{rules}``.
         needs: forms whose counterpart must exist (``previous``: the form itself, of the period before; ``release``: a
                 release made before the signature), else
             the verdict is not_run for that submission.

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from pipelines.contracts.errors import CalendarRangeError
-from pipelines.contracts.model import Catalogue, Form
+from pipelines.contracts.model import SETTLED_FIRST, Catalogue, Form
 from pipelines.contracts.predicates import macro_sql
 from pipelines.filing.differences import record_differences
 from pipelines.filing.events import record_events
@@ -153,8 +153,7 @@ def _touched(
     its period (`reads`); what others signed later of a form that is compared among reporters (`among_reporters`); what
     a waiver or explanation names (`steered`); all of them under another ruleset or as-of moment.
     """
-    early = (REGISTRY_FORM, *STEERING_FORMS)
-    chosen = ", ".join(f"'{form}'" for form in (early if forms is None else forms))
+    chosen = ", ".join(f"'{form}'" for form in (SETTLED_FIRST if forms is None else forms))
     of_forms = f"coalesce(p.form, '') {'NOT IN' if forms is None else 'IN'} ({chosen})"
     named = (
         """

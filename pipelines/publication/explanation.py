@@ -23,6 +23,8 @@ from pipelines.contracts.model import Catalogue
 from pipelines.publication.measure_sources import MeasureSource, measure_sources
 from pipelines.warehouse.schema import CARRIED_FROM
 
+#: Kinds of KPI whose parts are sums of rows; of a spread (minimum, median, maximum) the rows are the observations.
+_SUMMED = ("count", "ratio", "index", "spread")
 GRAINS = ("bureau", "insurer_type", "peer_group", "insurer")
 #: Column of `kpi_values` that names the group of a grain; the bureau has none.
 GROUP_COLUMNS = {"insurer": "org_code", "insurer_type": "insurer_type", "peer_group": "peer_group"}
@@ -161,10 +163,10 @@ class Explainer:
                     operand.dimension, operand.dimension_value, operand.basis,
                 )  # fmt: skip
                 parts += self._parts(earlier, cell.get("base_value"), None, "base_", rows=rows, most=most)
-        elif series["kind"] in ("count", "ratio", "index"):
+        elif series["kind"] in _SUMMED:
             parts = self._parts(
                 key, cell.get("numerator"), cell.get("denominator"), "", rows=rows, most=most,
-                own_denominator=series["kind"] == "ratio",
+                own_denominator=series["kind"] != "index",
             )  # fmt: skip
         return Explanation(cell, definition, self._members(key), parts, base)
 
@@ -236,7 +238,7 @@ class Explainer:
         """Institutions of the group in the window, whose filings they are made of, and whether they count.
 
         Grains above the insurer sum complete institutions only (E7); on the comparable basis an institution stands for
-        those it succeeded (E5).
+        those it succeeded (E5). The bureau's own figures have one member, the bureau, which is in no group.
         """
         basis = "comparable" if key.basis == "comparable" else "current"
         column = {"insurer": "reporter_code", **{name: name for name in ("insurer_type", "peer_group")}}.get(
@@ -250,15 +252,16 @@ class Explainer:
             given.append(key.group)
         return self._dicts(
             f"""
-            SELECT g.reporter_code AS org_code, any_value(g.insurer_type) AS insurer_type,
+            SELECT s.group_key AS org_code, any_value(g.insurer_type) AS insurer_type,
                 any_value(g.peer_group) AS peer_group, bool_or(s.n_complete = 1) AS is_complete,
-                list(DISTINCT b.reporter_code ORDER BY b.reporter_code) AS reporters
+                list(DISTINCT coalesce(b.reporter_code, s.group_key) ORDER BY coalesce(b.reporter_code, s.group_key))
+                    AS reporters
             FROM intermediate.kpi_scope AS s
-            JOIN intermediate.int_group AS g
+            LEFT JOIN intermediate.int_group AS g
                 ON g.basis = s.basis AND g.window_id = s.window_id AND g.reporter_code = s.group_key
-            JOIN intermediate.int_basis AS b ON b.basis = s.basis AND b.org_code = g.reporter_code
+            LEFT JOIN intermediate.int_basis AS b ON b.basis = s.basis AND b.org_code = s.group_key
             WHERE s.basis = ? AND s.scope_no = ? AND s.window_id = ? AND s.grain = 'insurer' {group}
-            GROUP BY g.reporter_code ORDER BY 1""",
+            GROUP BY s.group_key ORDER BY 1""",
             given,
         )
 
@@ -298,7 +301,7 @@ class Explainer:
             printed = {"numerator": numerator, "denominator": denominator if own_denominator else None}.get(
                 role
             )
-            if prefix or series["kind"] not in ("count", "ratio", "index"):
+            if prefix or series["kind"] not in _SUMMED:
                 printed = numerator if role == "numerator" else None
             if series["kind"] == "ratio" and denominator is None:
                 printed = None

@@ -72,6 +72,7 @@ _KEYS = {
     "F08": ("course_id", "audience"),
     "F09": ("clue_id",),
     "F10": ("action_id",),
+    "F12": ("departure_id",),
     "F16": ("survey_id", "question_id", "choice_id"),
     "R05": ("call_id",),
 }
@@ -375,6 +376,13 @@ class ConductAnswers:
                     leaves.append((heirs[reporter], person, day))
                 case _:
                     signs.setdefault(person, []).append((reporter, day))
+        gone = (
+            self._latest("F12")
+            .filter(_C("effective_date").is_not_null())
+            .join(known, on=["reporter", "agent_code"])
+            .select("reporter", "person_hash", "effective_date")
+        )
+        leaves.extend((heirs[reporter], person, day) for reporter, person, day in gone.iter_rows())
         for reporter, person, day in sold.iter_rows():
             signs.setdefault(person, []).append((reporter, day))
         found: list[tuple[int, int]] = []

@@ -15,13 +15,15 @@ from datetime import date
 
 import duckdb
 
-from pipelines.contracts.model import PREVIOUS, RELEASE, Catalogue, Form, Rule
+from pipelines.contracts.model import PREVIOUS, RELEASE, SETTLED_FIRST, Catalogue, Form, Rule
 from pipelines.validation.screening import evidence_sql, shown_sql
 from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
-_KNOWN = re.compile(r"\{([A-Z0-9]+)\.known\}")
+_KNOWN = re.compile(r"\{([A-Z0-9]+)\.(?:known|accepted)\}")
 _OTHERS = "{self.others}"
+#: Narrows `g` to versions that were accepted, whatever has become of them since.
+_ACCEPTED = "JOIN ledger.standing AS a ON a.submission_no = g.submission_no AND a.sys_from IS NOT NULL"
 _TABLES = {
     "rollup": "rollup",
     "releases": "released_month",
@@ -33,7 +35,8 @@ _TABLES = {
 
 
 def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Fill the temp tables `reads` (form, read_form): forms of which a rule asks what was `known`, of any period; and
+    """Fill the temp tables `reads` (form, read_form): forms of which a rule asks what was `known` or `accepted`, of any
+    period; and
     `among_reporters` (form): forms whose filings a rule compares with those of other reporters."""
     pairs = {
         (form.code, read)
@@ -228,22 +231,25 @@ def _prepare_others(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> No
 
 def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> None:
     """`known`: for the forms in `reads`, the version of every period that was known when a filing was signed, else the
-    first that came after; registers of periods that had not begun know nothing of it."""
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE known AS
-        SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
-        FROM checked JOIN readable AS s USING (submission_no)
-        JOIN reads AS x ON x.form = s.form
-        JOIN reference.forms AS f ON f.form = x.read_form
-        JOIN readable AS g ON g.form = x.read_form AND g.period_start <= s.signed_at::DATE
-            AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
-        QUALIFY row_number() OVER (
-            PARTITION BY s.submission_no, g.form, g.reporter_code, g.period
-            ORDER BY g.signed_at <= s.signed_at DESC,
-                CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
-                CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1"""
-    )
+    first that came after; registers of periods that had not begun know nothing of it. `accepted`: the same choice among
+    the versions that were accepted, of the forms that are settled before the others."""
+    for table, of_accepted in (("known", ""), ("accepted", _ACCEPTED)):
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE {table} AS
+            SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
+            FROM checked JOIN readable AS s USING (submission_no)
+            JOIN reads AS x ON x.form = s.form
+            JOIN reference.forms AS f ON f.form = x.read_form
+            JOIN readable AS g ON g.form = x.read_form AND g.period_start <= s.signed_at::DATE
+                AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
+            {of_accepted}
+            QUALIFY row_number() OVER (
+                PARTITION BY s.submission_no, g.form, g.reporter_code, g.period
+                ORDER BY g.signed_at <= s.signed_at DESC,
+                    CASE WHEN g.signed_at <= s.signed_at THEN g.signed_at END DESC NULLS LAST, g.signed_at,
+                    CASE WHEN g.signed_at <= s.signed_at THEN -g.sequence_no ELSE g.sequence_no END) = 1"""
+        )
     asked = {code for (code,) in con.execute("SELECT DISTINCT read_form FROM reads").fetchall()}
     for form in forms:
         if form.code not in asked:
@@ -258,6 +264,17 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> Non
             JOIN store.{form.table} AS r ON r.submission_no = k.submission_no AND k.form = '{form.code}'
             JOIN readable AS s ON s.submission_no = r.submission_no
             WHERE {undeleted("r")}"""
+        )
+        if form.code not in SETTLED_FIRST:
+            continue
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP VIEW accepted_{form.table} AS
+            SELECT {columns}, a.for_submission_no, r.submission_no, r.row_no, r.filing_period,
+                s.period_start AS filing_period_start
+            FROM accepted AS a
+            JOIN filed.{form.table} AS r ON r.submission_no = a.submission_no AND a.form = '{form.code}'
+            JOIN readable AS s ON s.submission_no = r.submission_no"""
         )
 
 
@@ -428,7 +445,7 @@ def expand(query: str, form: Form, only: str | None = None) -> str:
         other, _, kind = name.partition(".")
         if kind in ("previous", "others"):
             return f"(SELECT * FROM {kind}_{form.table} WHERE for_submission_no IN {under_check})"
-        if kind in ("counterpart", "known"):
+        if kind in ("counterpart", "known", "accepted"):
             return f"(SELECT * FROM {kind}_{other.lower()} WHERE for_submission_no IN {under_check})"
         return f"all_{other.lower()}"
 

@@ -111,7 +111,8 @@ class Bureau:
                     f"JOIN {whole.format(form)} r ON r.submission_no = c.submission_no "
                     f"WHERE s.submission_no IN ({numbers}))"
                 )
-            if part == "known":
+            if part in ("known", "accepted"):
+                held_back = "WHERE r.sound" if part == "accepted" else ""
                 return (
                     "(SELECT r.*, k.for_submission_no FROM ("
                     "SELECT s.submission_no AS for_submission_no, c.submission_no "
@@ -119,7 +120,7 @@ class Bureau:
                     f"WHERE s.submission_no IN ({numbers}) QUALIFY row_number() OVER ("
                     "PARTITION BY s.submission_no, c.filing_period ORDER BY c.signed_at <= s.signed_at DESC, "
                     "abs(epoch(s.signed_at) - epoch(c.signed_at))) = 1) AS k "
-                    f"JOIN {whole.format(form)} r ON r.submission_no = k.submission_no)"
+                    f"JOIN {whole.format(form)} r ON r.submission_no = k.submission_no {held_back})"
                 )
             if part == "previous":
                 return (
@@ -1503,6 +1504,7 @@ def departure_waiver(number: str, first: str = "2024-01", **more: Any) -> dict[s
         ({"called_ok": 4, "waiver_code": "to come"}, True),
         ({"called_ok": 4, "waiver_code": "of another rule"}, True),
         ({"called_ok": 4, "waiver_code": "of another insurer"}, True),
+        ({"called_ok": 4, "waiver_code": "held back"}, True),
         ({"called_ok": 4, "waiver_code": "invented"}, True),
     ],
 )
@@ -1518,6 +1520,7 @@ def test_no_departure_before_every_orphan_policy_is_called(
         departure_waiver("to come", "2024-04"),
         departure_waiver("of another rule", rule_code="F12-X01"),
         departure_waiver("of another insurer", org_code=B),
+        departure_waiver("held back", sound=False),
         reporter=SUPERVISOR,
         signed="2024-03-30 09:00:00",
     )

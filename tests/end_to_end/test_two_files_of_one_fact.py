@@ -101,3 +101,21 @@ def test_a_waiver_lets_a_departure_be_processed_early(desk: Desk) -> None:
     # The waiver's number stands for one departure; for the others the register lets the insurer's rows in, told.
     assert told(desk, submission, "F12-I02") == [(3, "effective_date"), (4, "effective_date")]
     assert desk.state(submission) == "accepted"
+
+
+def test_a_waiver_that_was_held_back_frees_nobody(desk: Desk) -> None:
+    cells = {"org_code": REPORTER, "target_form": "F12", "rule_code": "F12-I02", "target_period": "2024-03"}
+    granted = [row("R04", number, **cells) for number in range(1, 41)]
+    register = desk.file(
+        "R04",
+        [*granted, row("R04", 99, **cells, reason="同意")],
+        reporter=SUPERVISOR,
+        signed_at="2024-04-02T10:00:00",
+    )
+    early = {**OWN, "called": "11", "called_ok": "11"}
+    submission = desk.file(
+        "F12", [row("F12", 1, **early, waiver_code="R04-1"), row("F12", 2, **early, waiver_code="R04-99")]
+    )
+    desk.run()
+    assert desk.state(register) == "partly_accepted"
+    assert told(desk, submission, "F12-I02") == [(3, "effective_date")]

@@ -38,7 +38,6 @@ REPORTERS: list[Row] = [
         {
             "org_code": code,
             "insurer_class": "P" if code == PROPERTY else "L",
-            "insurer_type": "property" if code == PROPERTY else "life",
             "peer_group": "财产" if code == PROPERTY else "人身",
             "opened_on": LATE,
         }
@@ -48,7 +47,6 @@ REPORTERS: list[Row] = [
         {
             "org_code": code,
             "insurer_class": "L",
-            "insurer_type": "life",
             "peer_group": "人身",
             "opened_on": EARLY,
             "closed_on": LATE,
@@ -407,6 +405,18 @@ FILED = {
 }
 
 
+def master() -> Iterator[Row]:
+    """R03: every institution from its opening on, and the branches of S1's insurer."""
+    branches = ({**REPORTERS[-2], "org_code": branch, "parent_code": PING_AN} for branch in BRANCHES)
+    for line in (*REPORTERS, *branches):
+        yield {
+            **line,
+            "reporter_code": SUPERVISOR,
+            "valid_from": line["opened_on"],
+            "filing_period": "2020-01",
+        }
+
+
 def build(con: duckdb.DuckDBPyConnection) -> None:
     """Every source table, and the filings of the founding documents in them, all in time and in force."""
     columns: dict[str, set[str]] = {}
@@ -420,9 +430,12 @@ def build(con: duckdb.DuckDBPyConnection) -> None:
         "INSERT INTO reference.working_days (day, is_working_day) SELECT day, is_working_day FROM read_csv(?)",
         [str(ROOT / "data" / "calendar" / "working_days.csv")],
     )
-    fill(con, "registry.reporters", REPORTERS)
-    tree: list[Row] = [{"org_code": r["org_code"], "parent_code": None} for r in REPORTERS]
-    fill(con, "registry.institutions", [*tree, *({"org_code": b, "parent_code": PING_AN} for b in BRANCHES)])
+    fill(
+        con,
+        "registry.insurer_types",
+        [{"insurer_class": "P", "insurer_type": "property"}, {"insurer_class": "L", "insurer_type": "life"}],
+    )
+    file(con, "filed.r03", columns["filed.r03"], list(master()))
     owe(con)
     for form, rows in FILED.items():
         table = f"filed.{form.lower()}"

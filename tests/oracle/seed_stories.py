@@ -52,7 +52,7 @@ class Value:
     """A value of `kpi.kpi_values` over the filings of `seed_bureau`, and how the document prints it.
 
     Attributes:
-        kpi: its id; where the catalogue does not have it yet, the figure is pending.
+        kpi: its id.
         period_type: month, quarter, half_year, year.
         period: its label.
         group: insurer, insurer type, or bureau.

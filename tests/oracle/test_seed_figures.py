@@ -1,8 +1,7 @@
 """Figures of the founding documents: each is computed by a KPI of the catalogue from filings, or says why it cannot be.
 
 First the arithmetic of the printed numbers (many state no counts; there the test proves what counts they allow), then
-every row of the table through the project's own models (`seed_stories` over `seed_bureau`). A figure whose KPI the
-catalogue does not have yet is skipped by name.
+every row of the table through the project's own models (`seed_stories` over `seed_bureau`).
 """
 
 from __future__ import annotations
@@ -163,9 +162,6 @@ def test_every_figure_has_one_story() -> None:
     assert len(STORIES) == len(SEEDS)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="KPIs of some figures are not here yet; when this passes, remove the mark"
-)
 def test_no_figure_waits_for_its_kpi() -> None:
     named = {value.kpi for story in STORIES.values() if isinstance(story, tuple) for value in story}
     assert sorted((named | {value.kpi for value in SHARED.values()}) - catalogue_ids()) == []
@@ -187,9 +183,6 @@ def test_a_figure_is_computed_from_filings_or_says_why_not(
         case Limit() as limit:
             assert_limit(limit, int(row["value"]))
         case tuple() as values:
-            waiting = sorted({value.kpi for value in values} - catalogue_ids())
-            if waiting:
-                pytest.skip(f"pending: the catalogue has no {', '.join(waiting)} yet")
             assert_printed(
                 request.getfixturevalue("models"), values, NOT_THE_VALUE.get(key(row), row["value"]), row
             )
@@ -219,8 +212,6 @@ def assert_printed(models: Dbt, values: tuple[Value, ...], text: str, row: dict[
 
 def assert_filed(form: str, column: str, text: str) -> None:
     """The column exists and can hold the fact: a number, or yes and no of as many institutions."""
-    if form not in load_catalogue().forms:
-        pytest.skip(f"pending: no contract {form} yet")
     kind = load_catalogue().forms[form].column(column).kind
     assert kind in {"integer", "boolean"}
     assert int(text) >= 0
@@ -249,8 +240,6 @@ def assert_limit(limit: Limit, days: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("value", SHARED.values(), ids=lambda value: value.kpi)
 def test_a_kpi_over_several_figures(value: Value, request: pytest.FixtureRequest) -> None:
-    if value.kpi not in catalogue_ids():
-        pytest.skip(f"pending: the catalogue has no {value.kpi} yet")
     found = compute(request.getfixturevalue("models"), value)
     assert [str(part.normalize()) for part in found if part is not None][1:] == [
         str(Decimal(text or 0).normalize()) for text in (value.numerator, value.denominator)

@@ -14,6 +14,8 @@ with sanctioned as (
 select
     complaint.reporter_code,
     complaint.complaint_id,
+    complaint.submission_id,
+    complaint.row_no,
     {{ month_of('complaint.decision_date') }} as decision_month,
     {{ days_between('complaint.decision_date', 'run.as_of_date') }} > {{ var('accountability_days') }}
         as is_due,

@@ -3,6 +3,8 @@
 select
     reporter_code,
     departure_id,
+    submission_id,
+    row_no,
     {{ month_of('apply_date') }} as apply_month,
     {{ month_of('effective_date') }} as effective_month,
     orphan_policies,

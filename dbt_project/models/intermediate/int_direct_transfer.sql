@@ -4,6 +4,8 @@
 select
     owner.reporter_code,
     call.call_id,
+    call.submission_id,
+    call.row_no,
     {{ month_of('call.transferred_at') }} as transferred_month,
     call.insurer_answered as is_answered,
     coalesce(call.resolved, false) as is_resolved,

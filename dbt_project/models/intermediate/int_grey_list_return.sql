@@ -2,8 +2,9 @@
 -- another. No form says where a person works, so activity is read from what the other insurer files
 -- after the entry: an action of its own on the person (F10, neither 解除合同 nor 移出灰名单), or a policy sold
 -- under an agent code which its own F10 names for the person (F04.issue_date). It ends with that
--- insurer's 解除合同. A person of whom the other insurer has never filed F10 cannot be seen. Merged insurers
--- are one. A person active at several is counted once, at the first of them by code.
+-- insurer's 解除合同, or with the departure of such an agent code (F12.effective_date). A person of whom the
+-- other insurer has never filed F10 cannot be seen. Merged insurers are one. A person active at several is
+-- counted once, at the first of them by code. The address is that of the latest sign of activity there.
 with actions as (
     select
         sales_action.*,
@@ -20,15 +21,6 @@ removals as (
         action_date
     from actions
     where action_type = '移出灰名单'
-),
-
-dismissals as (
-    select
-        current_code,
-        person_hash,
-        action_date
-    from actions
-    where action_type = '解除合同'
 ),
 
 listed as (
@@ -61,11 +53,33 @@ agents as (
     from actions
 ),
 
+departures as (
+    select
+        current_code,
+        person_hash,
+        action_date as left_on
+    from actions
+    where action_type = '解除合同'
+    union all
+    select
+        agents.current_code,
+        agents.person_hash,
+        departure.effective_date as left_on
+    from agents
+    inner join {{ ref('stg_f12') }} as departure
+        on
+            agents.reporter_code = departure.reporter_code
+            and agents.agent_code = departure.agent_code
+    where departure.effective_date is not null
+),
+
 active as (
     select
         reporter_code,
         current_code,
         person_hash,
+        submission_id,
+        row_no,
         action_date as active_on
     from actions
     where action_type not in ('解除合同', '移出灰名单')
@@ -74,6 +88,8 @@ active as (
         agents.reporter_code,
         agents.current_code,
         agents.person_hash,
+        call_back.submission_id,
+        call_back.row_no,
         call_back.issue_date as active_on
     from agents
     inner join {{ ref('stg_f04') }} as call_back
@@ -90,6 +106,7 @@ month_ends as (
     where period_type = 'month'
 ),
 
+-- The latest sign of activity until a month's end, in each month and at each insurer.
 seen as (
     select
         month_ends.month,
@@ -97,7 +114,9 @@ seen as (
         listed.person_hash,
         active.reporter_code,
         active.current_code,
-        max(active.active_on) as active_on
+        active.submission_id,
+        active.row_no,
+        active.active_on
     from listed
     inner join active
         on
@@ -109,27 +128,24 @@ seen as (
             active.active_on <= month_ends.last_day
             and coalesce(listed.valid_until >= month_ends.last_day, true)
             and coalesce(listed.removed_on > month_ends.last_day, true)
-    group by all
-),
-
-still as (
-    select
-        seen.month,
-        seen.person_hash,
-        seen.reporter_code
-    from seen
-    left join dismissals as dismissal
-        on
-            seen.current_code = dismissal.current_code
-            and seen.person_hash = dismissal.person_hash
-            and seen.active_on <= dismissal.action_date
-            and seen.last_day >= dismissal.action_date
-    where dismissal.person_hash is null
+    qualify row_number() over (
+        partition by month_ends.month, listed.person_hash, active.reporter_code
+        order by active.active_on desc, active.submission_id desc, active.row_no desc
+    ) = 1
 )
 
 select
-    month,
-    person_hash,
-    min(reporter_code) as reporter_code
-from still
-group by all
+    seen.month,
+    seen.person_hash,
+    seen.reporter_code,
+    seen.submission_id,
+    seen.row_no
+from seen
+left join departures as departure
+    on
+        seen.current_code = departure.current_code
+        and seen.person_hash = departure.person_hash
+        and seen.active_on <= departure.left_on
+        and seen.last_day >= departure.left_on
+where departure.person_hash is null
+qualify row_number() over (partition by seen.month, seen.person_hash order by seen.reporter_code) = 1

@@ -3,6 +3,8 @@
 select
     call.reporter_code,
     call.call_id,
+    call.submission_id,
+    call.row_no,
     call.call_kind,
     {{ month_of('call.called_at') }} as called_month,
     call.answered as is_answered

@@ -2,6 +2,8 @@
 select
     review.reporter_code,
     review.review_id,
+    review.submission_id,
+    review.row_no,
     review.item_type,
     {{ month_of('review.required_date') }} as required_month,
     {{ month_of('review.review_date') }} as review_month,

@@ -2,6 +2,8 @@
 select
     sales_action.reporter_code,
     sales_action.action_id,
+    sales_action.submission_id,
+    sales_action.row_no,
     sales_action.person_hash,
     sales_action.agent_code,
     sales_action.action_type,

@@ -3,6 +3,8 @@
 select
     clue.reporter_code,
     clue.clue_id,
+    clue.submission_id,
+    clue.row_no,
     clue.found_stage,
     {{ month_of('clue.found_date') }} as found_month,
     {{ month_of('clue.verified_on') }} as verified_month,

@@ -3,6 +3,8 @@
 select
     survey.reporter_code,
     survey.survey_id,
+    survey.submission_id,
+    survey.row_no,
     survey.question_id || '/' || survey.choice_id as survey_choice,
     {{ month_of('survey.surveyed_to') }} as surveyed_month,
     survey.chosen,

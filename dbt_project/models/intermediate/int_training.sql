@@ -5,6 +5,8 @@
 select
     training.reporter_code,
     training.course_id,
+    training.submission_id,
+    training.row_no,
     training.audience,
     {{ month_of('training.session_date') }} as session_month,
     training.expected,

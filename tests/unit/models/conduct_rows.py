@@ -16,7 +16,7 @@ FORMS_OWED = {
     **{quarter: ["F07", "F08", "F15", "F16"] for quarter in ("2023Q1", "2023Q2")},
 }
 """Forms of insurers that are owed beside the others, by period."""
-P, Q = "p" * 64, "q" * 64
+P, Q, R = "p" * 64, "q" * 64, "r" * 64
 Row = dict[str, Any]
 
 
@@ -127,7 +127,8 @@ def clues() -> list[Row]:
 
 def actions() -> list[Row]:
     """Two persons whom C lists. P is punished at E in February and dismissed there in April. Q, listed until mid-March,
-    sells on for life A in February under an agent code that A once named for the person."""
+    sells on for life A in February under an agent code that A once named for the person. R, whom E lists, is punished
+    at A in February and has left A in March (F12)."""
 
     def action(reporter: str, number: str, kind: str, on: str, person: str, **other: Any) -> Row:
         row: Row = {
@@ -149,6 +150,25 @@ def actions() -> list[Row]:
         action(PROPERTY_E, "e2", "解除合同", "2023-04-10", P),
         action(LIFE_A, "a1", "品质处罚", "2022-12-20", Q, filing_period="2023-01"),
         action(PROPERTY_C, "c4", "移出灰名单", "2023-06-10", P),
+        action(PROPERTY_E, "e3", "列入灰名单", "2023-01-12", R, valid_until=date(2023, 12, 31)),
+        action(LIFE_A, "a2", "品质处罚", "2023-02-15", R),
+    ]
+
+
+def departures() -> list[Row]:
+    """R leaves life A; the form was not owed yet, so no call-back figure is told of it."""
+    return [
+        {
+            "reporter_code": LIFE_A,
+            "departure_id": "listed",
+            "agent_code": f"{LIFE_A[-3:]}-r",
+            "apply_date": date(2023, 3, 1),
+            "effective_date": date(2023, 3, 20),
+            "orphan_policies": 0,
+            "called": 0,
+            "called_ok": 0,
+            "filing_period": "2023-03",
+        }
     ]
 
 

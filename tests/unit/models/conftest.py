@@ -638,7 +638,7 @@ def build_sources(con: duckdb.DuckDBPyConnection) -> None:
         "F05": problems(),
         "F06": business(),
         "F11": governance(),
-        "F12": departures(),
+        "F12": [*departures(), *conduct_rows.departures()],
         "F13": screenings(),
         "R01": register(),
         "R03": master(),

@@ -62,8 +62,9 @@ def test_sanctions_by_kind(built: Dbt) -> None:
 
 def test_listed_persons_who_are_active_elsewhere(built: Dbt) -> None:
     found = [row(built, "ACC-03", f"2023-0{month}", columns="value") for month in range(1, 7)]
-    # February: P punished at E, Q selling for life A. March: Q's entry has run out. April: E has dismissed P.
-    assert found == [(Decimal(n),) for n in (0, 2, 1, 0, 0, 0)]
+    # February: P punished at E, Q selling for life A, R punished there. March: Q's entry has run out, R has left A.
+    # April: E has dismissed P.
+    assert found == [(Decimal(n),) for n in (0, 3, 1, 0, 0, 0)]
     assert row(built, "ACC-03", "2023Q1") == figures(1, None, 1)
     assert row(built, "ACC-03", "2023-02", PROPERTY_E) is None
 

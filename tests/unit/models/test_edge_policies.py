@@ -113,7 +113,7 @@ def test_e4_a_restated_base_is_shown_on_three_bases(changed: Dbt) -> None:
         f" WHERE basis = 'current' AND period = '2023-01' AND period_type = 'month' AND org_code = '{LIFE_A}'"
         " AND kpi_id = 'CMP-01' AND dimension = 'total'"
     )
-    assert changed.invoke("run", "--select", "kpi_growth", "kpi_values").success
+    assert changed.invoke("run", "--select", "kpi_base_vintage", "kpi_growth", "kpi_values").success
     told = {
         basis: row(changed, "CMP-03", "2024-01", LIFE_A, basis=basis)
         for basis in ("current", "published", "comparable")
@@ -138,10 +138,10 @@ def test_e5_of_a_split_insurer_the_named_successor_has_the_history_and_the_other
 ) -> None:
     # C closes at the end of June 2024. Its business goes to D, and a part to another insurer that R03 does not name.
     changed.query(
-        f"UPDATE registry.reporters SET closed_on = '2024-06-30', successor_code = '{HEALTH_D}'"
+        f"UPDATE filed.r03 SET closed_on = '2024-06-30', successor_code = '{HEALTH_D}'"
         f" WHERE org_code = '{PROPERTY_C}'"
     )
-    assert changed.invoke("run", "--select", "int_reporter+", "--exclude", "models/official").success
+    assert changed.invoke("run", "--select", "stg_r03+", "--exclude", "models/official").success
     # March 2023: 5 cases of C, none in March 2024. D, which opened in April, has them as its history.
     inherited = row(changed, "CMP-03", "2024-03", HEALTH_D, basis="comparable")
     assert inherited == figures(0, 5, "-100.00", "SMALL_BASE")

@@ -5,7 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# A file's tests stay together, for they share what is dear to make; tests/conftest.py puts the longest files first.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 # Stamps carry the checksum of what they were made from: switching branches reinstalls only if it must.
 LOCK_STAMP := $(VENV)/.lock-$(shell cksum requirements.lock | cut -d' ' -f1)
@@ -14,15 +15,14 @@ DUCKDB2 := $(VENV)/duckdb2
 DUCKDB2_STAMP := $(DUCKDB2)/.lock-$(shell cksum requirements-duckdb2.lock | cut -d' ' -f1)
 
 # What can come out differently on another DuckDB: SQL, types, storage. Together these execute every macro, row rule,
-# query rule, model and dbt test, the relations and states of settling, differences and versions, the self-check over
-# every form, the register of figures, publication with its revisions, and one run of the whole pipeline over a bureau
-# with its answer key. Readers, receipts' pages, wording, the sample generator, Dagster and process handling do not
+# query rule, model and dbt test, the relations and states of settling, differences and versions, the printed figures,
+# publication with its revisions, and one run of the whole pipeline over a bureau with its answer key. Readers, receipts' pages, wording, the sample generator, Dagster and process handling do not
 # change with the engine; they are proved once, on the locked one. `make test-duckdb2 DUCKDB2_TESTS=tests` runs all.
 DUCKDB2_TESTS ?= tests/unit/contracts/test_predicates.py tests/unit/contracts/test_working_days.py \
   tests/contract/test_row_rules.py tests/contract/test_query_rules.py tests/contract/official \
   tests/oracle/test_our_arithmetic.py tests/oracle/test_seed_figures.py tests/oracle/test_pub_rules.py \
   tests/unit/models tests/unit/filing/test_differences.py tests/unit/filing/test_obligations.py \
-  tests/unit/publication/test_release.py tests/end_to_end/test_rules_fire.py tests/end_to_end/test_versions.py \
+  tests/unit/publication tests/end_to_end/test_rules_fire.py tests/end_to_end/test_versions.py \
   tests/end_to_end/test_sample_bureau.py
 
 # Warnings of pip about its own configuration are not the reader's business; errors are still printed.
@@ -78,12 +78,20 @@ $(DUCKDB2_STAMP): requirements-duckdb2.lock $(LOCK_STAMP)
 	@touch $@
 
 lint: setup  ## ruff, types, import rules, SQL, the dictionary's drift
+	@$(MAKE) --no-print-directory --keep-going -j 2 lint-sql lint-python lint-types
+
+.PHONY: lint-python lint-types lint-sql
+lint-python: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 dbt_project docs/examples/foreign/dbt_project
 	$(BIN)/xiaobao dictionary --check
+
+lint-types: setup
+	$(BIN)/mypy
+
+lint-sql: setup
+	$(BIN)/sqlfluff lint dbt_project docs/examples/foreign/dbt_project
 
 dictionary: setup  ## docs/dictionary anew, from contracts and KPI catalogue
 	@$(BIN)/xiaobao dictionary

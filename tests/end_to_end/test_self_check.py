@@ -172,10 +172,8 @@ def compare(desk: Desk, *submissions: str) -> None:
 
 
 @pytest.fixture
-def desk(run_settings: Settings) -> Desk:
-    desk = Desk(run_settings)
-    desk.register()
-    return desk
+def desk(run_settings: Settings, registered: Desk) -> Desk:
+    return registered.twin(run_settings)
 
 
 def test_broken_examples_are_found_as_the_pipeline_finds_them(desk: Desk) -> None:

@@ -28,10 +28,9 @@ FROM (VALUES {}) AS v(grain, org_code, dimension_value, value)
 
 
 @pytest.fixture
-def desk(run_settings: Settings) -> Desk:
+def desk(run_settings: Settings, registered: Desk) -> Desk:
     """Release v1, then a resubmission that moves a figure, and a refused one; release v2."""
-    desk = Desk(run_settings)
-    desk.register()
+    desk = registered.twin(run_settings)
     fixed = {"reporter_code": REPORTER, "org_code": BRANCH}
     desk.file("F05", [row("F05", 1, **fixed), row("F05", 2, **fixed)])
     desk.run()

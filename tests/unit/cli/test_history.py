@@ -17,10 +17,9 @@ Xiaobao = Callable[..., Result]
 
 
 @pytest.fixture
-def desk(run_settings: Settings) -> Desk:
+def desk(run_settings: Settings, registered: Desk) -> Desk:
     """Three versions of one obligation, the last one refused, published."""
-    desk = Desk(run_settings)
-    desk.register()
+    desk = registered.twin(run_settings)
     fixed = {"reporter_code": REPORTER, "org_code": BRANCH}
     desk.file("F05", [row("F05", 1, **fixed), row("F05", 2, **fixed)])
     desk.file("F05", [row("F05", 1, **fixed, record_action="D")], sequence=2, kind="CORRECTION")

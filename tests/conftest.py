@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipelines.settings import Settings
+from tests.support.desk import Desk
 
 # The same examples on every machine and run; no deadline, because shared machines stall.
 settings.register_profile(
@@ -31,6 +32,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XIAOBAO_HOME", str(folder))
     monkeypatch.setenv("DAGSTER_HOME", str(folder / "dagster"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A desk whose institution master is in force, made once: tests live on in copies of it (`Desk.twin`)."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in list(os.environ):
+            if name.startswith("XIAOBAO_"):
+                environment.delenv(name)
+        folder = tmp_path_factory.mktemp("registered")
+        desk = Desk(Settings(home=folder / "home", lock_wait_seconds=1, threads=2, memory_limit="1GiB"))
+        desk.register()
+        desk.run()
+    return desk
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from tests.support.desk import Desk
 
 
 @pytest.fixture
-def desk(run_settings: Settings) -> Desk:
-    """An empty inbox with the institution master filed."""
-    desk = Desk(run_settings)
-    desk.register()
-    return desk
+def desk(run_settings: Settings, registered: Desk) -> Desk:
+    """An inbox in which the institution master was filed and judged."""
+    return registered.twin(run_settings)

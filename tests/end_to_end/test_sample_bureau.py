@@ -1,7 +1,9 @@
 """The sample bureau through the command line: every planted finding and every KPI value, exactly.
 
 The answer keys come from the generator: findings from what it planted, KPI values from the clean truth by a separate
-route. The city bureau (41 insurers, 24 months) is what `make run` shows.
+route. Two bureaus are compared in the same tests: a small one in every run, large enough that every rule and every KPI
+occurs and months have a year before them; and the city bureau (41 insurers, 24 months) that `make run` shows, whose
+size proves nothing more and which is therefore asked for by `make test-city`.
 """
 
 from __future__ import annotations
@@ -35,11 +37,18 @@ def xiaobao(home: Path, inbox: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def bureau(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with `inbox/`, `answers/` and `home/` of a city bureau whose first release is out."""
+#: Fifteen months give the last three and a quarter their growth over a year; twelve insurers fill every class and rank.
+SMALL = ("--insurers", "12", "--months", "15", "--scale", "0.4")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(SMALL, id="small"), pytest.param((), id="city", marks=pytest.mark.city)],
+)
+def bureau(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with `inbox/`, `answers/` and `home/` of a bureau whose first release is out."""
     folder = tmp_path_factory.mktemp("bureau")
-    xiaobao(folder / "home", folder / "inbox", "sample", "--out", str(folder))
+    xiaobao(folder / "home", folder / "inbox", "sample", "--out", str(folder), *request.param)
     xiaobao(folder / "home", folder / "inbox", "run")
     return folder
 

@@ -1,8 +1,9 @@
-"""A year of 60 insurers, all kinds of submissions, in two orders of arrival, one of them with kills: one outcome.
+"""A year of insurers, all kinds of submissions, in two orders of arrival, one of them with kills: one outcome.
 
 The files come from the sample bureau. Each run gets them in its own shuffle, over several pulls, some of them without
 news and some showing files again. In the second run the process dies at arbitrary moments. What differs between the
-runs may differ in the log of events, and nowhere else.
+runs may differ in the log of events, and nowhere else. Ten insurers do in every run: every kind of submission, state
+and form takes part (which is itself tested); sixty live the same year in `make test-city`.
 """
 
 from __future__ import annotations
@@ -103,11 +104,11 @@ class Run:
         )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+@pytest.fixture(scope="module", params=[10, pytest.param(60, marks=pytest.mark.city)])
+def year(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     """Two bureaus that received the same year and published it."""
     folder = tmp_path_factory.mktemp("year")
-    generate(folder / "sample", insurers=60, months=12, scale=0.05, seed=3)
+    generate(folder / "sample", insurers=request.param, months=12, scale=0.05, seed=3)
     source = folder / "sample" / "inbox"
     everything = post.parcels(source)
     register = post.first_register(source, everything)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import yaml
 
 from pipelines.contracts.loader import load_catalogue
+from pipelines.intake.sources import Source
 from pipelines.orchestration import steps
 from pipelines.settings import Settings
 from pipelines.warehouse.connection import open_warehouse
@@ -70,6 +72,21 @@ class Desk:
         self.settings = settings
         self.inbox = Path(settings.inbox.removeprefix("file://"))
         self.inbox.mkdir(parents=True, exist_ok=True)
+
+    def twin(self, settings: Settings) -> Desk:
+        """A desk that has lived through the same: its own copy of the home, in which nothing need be run again.
+
+        Only the address of the inbox differs, so the copy is told that it has seen these files at its own.
+        """
+        shutil.copytree(self.settings.home, settings.home, dirs_exist_ok=True)
+        other = Desk(settings)
+        con = open_warehouse(settings.build_database)
+        con.execute(
+            "UPDATE ledger.sighting SET source = ? WHERE source = ?",
+            [Source(settings.inbox).url, Source(self.settings.inbox).url],
+        )
+        con.close()
+        return other
 
     def register(self, *reporters: tuple[str, str], opened: str = "2015-01-01", **changes: str) -> None:
         """File the institution master: reporters as (code, class); REPORTER has one branch."""

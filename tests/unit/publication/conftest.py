@@ -24,9 +24,8 @@ FROM range({first}, {first} + 1000) AS r(i)
 
 
 @pytest.fixture
-def desk(run_settings: Settings) -> Desk:
-    desk = Desk(run_settings)
-    desk.register()
+def desk(run_settings: Settings, registered: Desk) -> Desk:
+    desk = registered.twin(run_settings)
     desk.file("F05", [row("F05", org_code="00012343090100")])
     desk.run()
     return desk

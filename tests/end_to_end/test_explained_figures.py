@@ -1,6 +1,6 @@
 """Every count and ratio of a release goes down to filed rows: `explain --rows` names rows whose sum is the printed one.
 
-One small sample bureau; of every KPI and every division of it the largest cell is explained, at each of its grains.
+One small sample bureau; of every KPI and every division of it the largest cell is explained.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def largest_cells(con: Any) -> list[tuple[CellKey, Decimal]]:
-    """Of every count and ratio, at every grain and division, the cell with the largest numerator that is not zero."""
+    """Of every count and ratio and every division of it the cell with the largest numerator that is not zero: of the
+    bureau, or where it has none of another group; undivided figures of an insurer besides."""
     found = con.execute(
         """
         SELECT v.kpi_id, v.period_type, v.period, v.grain, v.org_code, v.insurer_type, v.peer_group, v.dimension,
@@ -55,8 +56,9 @@ def largest_cells(con: Any) -> list[tuple[CellKey, Decimal]]:
             AND coalesce(s.dimension_value, v.dimension_value) = v.dimension_value
         WHERE s.kind IN ('count', 'ratio') AND v.basis = 'current' AND v.numerator <> 0
         QUALIFY row_number() OVER (
-            PARTITION BY v.kpi_id, v.grain, v.dimension, coalesce(s.dimension_value, '')
-            ORDER BY abs(v.numerator) DESC, v.period_type, v.period, v.org_code, v.insurer_type, v.peer_group,
+            PARTITION BY v.kpi_id, v.dimension, coalesce(s.dimension_value, ''),
+                v.dimension = 'total' AND v.grain = 'insurer'
+            ORDER BY v.grain = 'bureau' DESC, abs(v.numerator) DESC, v.period_type, v.period, v.org_code, v.insurer_type, v.peer_group,
                 v.dimension_value) = 1
         ORDER BY ALL"""
     ).fetchall()

@@ -58,8 +58,8 @@ def largest_cells(con: Any) -> list[tuple[CellKey, Decimal]]:
         QUALIFY row_number() OVER (
             PARTITION BY v.kpi_id, v.dimension, coalesce(s.dimension_value, ''),
                 v.dimension = 'total' AND v.grain = 'insurer'
-            ORDER BY v.grain = 'bureau' DESC, abs(v.numerator) DESC, v.period_type, v.period, v.org_code, v.insurer_type, v.peer_group,
-                v.dimension_value) = 1
+            ORDER BY v.grain = 'bureau' DESC, abs(v.numerator) DESC, v.period_type, v.period,
+                v.org_code, v.insurer_type, v.peer_group, v.dimension_value) = 1
         ORDER BY ALL"""
     ).fetchall()
     cells = []

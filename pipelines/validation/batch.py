@@ -163,15 +163,17 @@ def load_batch(
     with transaction(con):
         _note_failures(con, failed, [parcel.submission_no for parcel in parcels], program_version)
         _forget(con, form, [parcel.submission_no for parcel in parcels])
-        damages = _stage(con, form, clean)
-        for number, found in _disagreements(con, form).items():
+        text, damages = _stage(con, form, clean)
+        _store(con, plan)
+        for number, found in _disagreements(con, form, text).items():
             faults.setdefault(number, []).extend(found)
         stored = [number for number in clean if number not in faults]
-        _store(con, plan, stored)
+        _keep_only(con, form, stored)
         _note_readings(con, catalogue, parcels, grids, set(stored))
-        _note_findings(con, plan, faults, damages, stored)
+        _note_findings(con, plan, faults, damages, stored, text)
         result = validate_marks(con, catalogue, plan) if prove else None
-        for table in ("staged", "batch", "broken_rows"):
+        con.unregister("staged")
+        for table in ("batch", "broken_rows"):
             con.execute(f"DROP TABLE IF EXISTS {table}")
     if evidence and result is not None:
         evidence(result)
@@ -227,8 +229,14 @@ def _forget(con: duckdb.DuckDBPyConnection, form: Form, numbers: list[int]) -> N
     )
 
 
-def _stage(con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]) -> pl.DataFrame:
-    """Put the text of all clean files into the temp table `staged`; returns the cells that were put right."""
+def _stage(
+    con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Show DuckDB the text of all clean files as `staged`, where it lies in memory; what is read of it is read once.
+
+    Returns that text (contract columns, `text_facts` of persons, `row_no`, `submission_no`) and the cells that were
+    put right. The temp table `batch` tells of each file what its envelope says.
+    """
     tables = []
     for number, grid in clean.items():
         if grid.table is not None and grid.table.num_rows:
@@ -240,12 +248,10 @@ def _stage(con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]) -
     )
     frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables) if tables else schema.empty_table()))
     frame, damages = normalise(form, frame)
-    # from here on no person stands in clear: what is staged may be spilled to disk
+    # from here on no person stands in clear: what DuckDB reads may be spilled to disk
     damages = hide_damages(form, damages)
-    staged_frame = hide_persons(form, frame, CLEAR_TEXT_PERSON).to_arrow()
-    con.register("staged_frame", staged_frame)
-    con.execute("CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM staged_frame")
-    con.unregister("staged_frame")
+    text = hide_persons(form, frame, CLEAR_TEXT_PERSON)
+    con.register("staged", text.to_arrow())
     con.execute("CREATE OR REPLACE TEMP TABLE batch (submission_no UINTEGER)")
     insert_rows(con, "batch", [(number,) for number in clean])
     con.execute(
@@ -257,23 +263,26 @@ def _stage(con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]) -
             p.prepared_by_key, p.reviewed_by_key, p.approved_by_key
         FROM batch JOIN ledger.parcel AS p USING (submission_no)"""
     )
-    return damages
+    return text, damages
 
 
-def _disagreements(con: duckdb.DuckDBPyConnection, form: Form) -> dict[int, list[Fault]]:
+def _disagreements(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> dict[int, list[Fault]]:
     """Files whose rows name another period or reporter than the envelope, or whose sums differ from its totals."""
     faults: dict[int, list[Fault]] = {}
     for column, rule_code, label in (
         ("period", "ENV-S03", "报告期"),
         ("reporter_code", "ENV-S04", "报送机构"),
     ):
-        rows = con.execute(
-            f"""
-            SELECT submission_no, count(*), min(s.{column}), any_value(b.{column}), min(s.row_no)
-            FROM staged AS s JOIN batch AS b USING (submission_no)
-            WHERE s.{column} <> b.{column} GROUP BY submission_no ORDER BY submission_no"""
-        ).fetchall()
-        for number, count, found, needed, first in rows:
+        told = f"SELECT submission_no, {column} AS told FROM batch WHERE {column} IS NOT NULL"
+        stated = pl.DataFrame(con.execute(told).to_arrow_table())
+        other = text.select("submission_no", "row_no", column).join(stated, on="submission_no")
+        found_other = (
+            other.filter(pl.col(column) != pl.col("told"))
+            .group_by("submission_no")
+            .agg(pl.len(), pl.col(column).min(), pl.col("told").first(), pl.col("row_no").min())
+            .sort("submission_no")
+        )
+        for number, count, found, needed, first in found_other.iter_rows():
             faults.setdefault(number, []).append(
                 Fault(
                     rule_code,
@@ -282,7 +291,7 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form) -> dict[int, list
                     expected=needed,
                 )
             )
-    _add_up(con, form)
+    _add_up(con, form, text)
     unequal = con.execute(
         """
         SELECT submission_no, column_name, declared, coalesce(ours, '无此列或不可合计')
@@ -297,10 +306,12 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form) -> dict[int, list
     return faults
 
 
-def _add_up(con: duckdb.DuckDBPyConnection, form: Form) -> None:
-    """Answer every control total of the form, and every other declared one, with our own sum, in one scan.
+def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> None:
+    """Answer every control total of the form, and every other declared one, with our own sum.
 
-    Only readable numbers add up; a name that is no number column of the form has no sum (`ours` NULL).
+    Only readable numbers add up; a name that is no number column of the form has no sum (`ours` NULL). A number can be
+    readable and yet not fit its column (too many decimals): files whose filled cells were all typed are summed as
+    typed, of the others the text is cast once more.
     """
     declared = con.execute(
         "SELECT DISTINCT column_name FROM ledger.control_total JOIN batch USING (submission_no)"
@@ -309,12 +320,26 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form) -> None:
     names = sorted(summable & ({*form.control_totals} | {name for (name,) in declared}))
     if not names:
         return
-    sums = ", ".join(f"coalesce(sum(try_cast(s.{name} AS DECIMAL(38, 6))), 0) AS {name}" for name in names)
+    counts = ", ".join(f"count({name})::UINTEGER AS {name}" for name in names)
+    typed_cells = con.execute(f"SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no")
+    filled_cells = text.group_by("submission_no").agg(pl.col(names).count())
+    odd = filled_cells.join(
+        pl.DataFrame(typed_cells.to_arrow_table()), on=["submission_no", *names], how="anti"
+    )
+    odd_text = text.select("submission_no", *names).join(odd, on="submission_no", how="semi")
+    con.register("odd_text", odd_text.to_arrow())
+    typed = ", ".join(f"sum({name})::DECIMAL(38, 6) AS {name}" for name in names)
+    as_text = ", ".join(f"sum(try_cast({name} AS DECIMAL(38, 6))) AS {name}" for name in names)
+    sums = ", ".join(f"coalesce({name}, 0) AS {name}" for name in names)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE added AS
         UNPIVOT (
-            SELECT submission_no, {sums} FROM batch LEFT JOIN staged AS s USING (submission_no) GROUP BY ALL)
+            SELECT submission_no, {sums} FROM batch LEFT JOIN (
+                SELECT submission_no, {typed} FROM {_of_batch(form)}
+                WHERE submission_no NOT IN (SELECT submission_no FROM odd_text) GROUP BY submission_no
+                UNION ALL
+                SELECT submission_no, {as_text} FROM odd_text GROUP BY submission_no) USING (submission_no))
         ON {", ".join(names)} INTO NAME column_name VALUE total;
         UPDATE ledger.control_total AS t SET ours = ledger.trim_zeros(a.total)
         FROM added AS a WHERE a.submission_no = t.submission_no AND a.column_name = t.column_name;
@@ -327,12 +352,32 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form) -> None:
         DROP TABLE added;
         """
     )
+    con.unregister("odd_text")
 
 
-def _store(con: duckdb.DuckDBPyConnection, plan: MarkPlan, stored: list[int]) -> None:
-    con.execute("DELETE FROM batch WHERE NOT list_contains(?, submission_no)", [stored])
+def _of_batch(form: Form) -> str:
+    """The stored rows of the temp table `batch`, as a subquery; the bounds let DuckDB pass over all older rows."""
+    return (
+        f"(SELECT * FROM store.{form.table} WHERE submission_no IN (SELECT submission_no FROM batch) "
+        "AND submission_no BETWEEN (SELECT min(submission_no) FROM batch) AND (SELECT max(submission_no) FROM batch))"
+    )
+
+
+def _store(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
     names = ", ".join(name for name, _ in store_columns(plan.form))
     con.execute(f"INSERT INTO store.{plan.form.table} ({names}) {plan.select('staged', 'batch')}")
+
+
+def _keep_only(con: duckdb.DuckDBPyConnection, form: Form, stored: list[int]) -> None:
+    """Take files that disagree with their envelope out again: few, and known only when their rows are typed."""
+    refused = con.execute(
+        "DELETE FROM batch WHERE NOT list_contains(?, submission_no) RETURNING submission_no", [stored]
+    ).fetchall()
+    if refused:
+        con.execute(
+            f"DELETE FROM store.{form.table} WHERE submission_no IN (SELECT unnest(?::UINTEGER[]))",
+            [[number for (number,) in refused]],
+        )
 
 
 def _note_readings(
@@ -381,6 +426,7 @@ def _note_findings(
     faults: dict[int, list[Fault]],
     damages: pl.DataFrame,
     stored: list[int],
+    text: pl.DataFrame,
 ) -> None:
     insert_rows(
         con,
@@ -408,13 +454,18 @@ def _note_findings(
             FROM damage_frame"""
         )
         con.unregister("damage_frame")
-    _explode(con, plan)
+    _explode(con, plan, text)
 
 
-def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
+def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, text: pl.DataFrame) -> None:
     """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
     form = plan.form
     any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
+    places = con.execute(f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}")
+    broken = pl.DataFrame(places.to_arrow_table())
+    if broken.is_empty():
+        return
+    con.register("broken_text", text.join(broken, on=["submission_no", "row_no"], how="semi").to_arrow())
     marks = ", ".join(f"t.broken_{word}" for word in range(MARK_WORDS))
     typed = ", ".join(f"t.{column.name}" for column in form.columns)
     filed = ", ".join(f"s.{column.name} AS {column.name}__filed" for column in form.columns)
@@ -423,11 +474,12 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE broken_rows AS
         SELECT t.submission_no, t.row_no, {marks}, {typed}, {filed}, {constants}
-        FROM store.{form.table} AS t
+        FROM {_of_batch(form)} AS t
         JOIN batch AS b USING (submission_no)
-        JOIN staged AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no
+        JOIN broken_text AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no
         WHERE {any_mark}"""
     )
+    con.unregister("broken_text")
     counts = con.execute(
         "SELECT "
         + (", ".join(f"count(*) FILTER ({c.fired})" for c in plan.checks) or "1")
@@ -445,8 +497,8 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
             FROM broken_rows WHERE {check.fired}"""
         )
     if form.quarantine_rows:
-        text = ", ".join(shown_sql(column, f"{column.name}__filed") for column in form.columns)
+        shown_text = ", ".join(shown_sql(column, f"{column.name}__filed") for column in form.columns)
         con.execute(
-            f"INSERT INTO quarantine.{form.table} SELECT submission_no, row_no, {text} FROM broken_rows "
+            f"INSERT INTO quarantine.{form.table} SELECT submission_no, row_no, {shown_text} FROM broken_rows "
             f"WHERE {plan.severity_fired('E')}"
         )

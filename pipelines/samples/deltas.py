@@ -166,8 +166,9 @@ def _unknown_key(done: Unfolded, filing: Filing, _: pl.DataFrame) -> pl.DataFram
 
 
 def _known_key(done: Unfolded, filing: Filing, _: pl.DataFrame) -> pl.DataFrame:
-    """F05: a problem case that was filed before is inserted."""
-    return _acting(done.full(filing.base or 0).head(1), "I", problem_type=pl.lit("其他"))
+    """F05: a problem case that was filed before is inserted, as another type than before: the file restates it."""
+    before = done.full(filing.base or 0).filter(_C("problem_type").cast(pl.String) != "其他")
+    return _acting(before.head(1), "I", problem_type=pl.lit("其他"))
 
 
 _DELTAS: Mapping[str, Callable[[Unfolded, Filing, pl.DataFrame], pl.DataFrame]] = {

@@ -1016,7 +1016,9 @@ class _Answers:
     def _call_backs(self) -> list[pl.DataFrame]:
         """CBK-01 due, 02 completed, 03 successful, 04 successful inside the cooling-off period."""
         every = pl.lit(value=True)
-        due = self._f04.filter((_C("callback_type") == "新单") & _C("must_call"))
+        due = self._f04.filter((_C("callback_type") == "新单") & _C("must_call")).with_columns(
+            pl.format("{}/{}", "sales_channel", "product_type").alias("channel_product")
+        )
         waiting = _C("cooling_off_end") >= self._today
         by = ("sales_channel",)
         table = tables.by_grain(
@@ -1032,7 +1034,7 @@ class _Answers:
         return [
             tables.labelled(tables.counts(table), self._book, "CBK-01"),
             share("CBK-02", _C("completed_at").is_not_null(), by),
-            share("CBK-03", _C("success"), ("sales_channel", "product_type")),
+            share("CBK-03", _C("success"), ("sales_channel", "product_type", "channel_product")),
             share("CBK-04", inside, by),
         ]
 

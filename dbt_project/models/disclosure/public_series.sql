@@ -24,3 +24,5 @@ where
     and {{ lists('series.period_types', "'quarter'") }}
     -- Its values are the whole of other KPIs: 重复 of CMP-13 is the numerator of CMP-20.
     and series.dimension <> 'validity'
+    -- A division of two divisions adds up to both: no tree.
+    and series.dimension <> 'channel_product'

@@ -31,6 +31,8 @@ select
     row_no,
     sales_channel,
     product_type,
+    -- Both at once: CBK-03 is asked for by channel and product.
+    sales_channel || '/' || product_type as channel_product,
     cohort_month,
     completed_month,
     receipt_month,

@@ -151,7 +151,7 @@ with measured as (
     union all
     {{ measure_rows(
         ref('int_call_back'), 'cohort_month',
-        dimensions=['sales_channel', 'product_type'],
+        dimensions=['sales_channel', 'product_type', 'channel_product'],
         amounts={
             'call_backs_in_cohort': count_if('is_in_cohort'),
             'call_backs_due': count_if('is_due'),

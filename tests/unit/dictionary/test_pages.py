@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -90,10 +91,17 @@ def test_text_of_a_seed_cannot_break_a_table(project: Path) -> None:
     assert "a \\| b \\<script\\> \\*x\\*" in line
 
 
-def test_a_variant_without_words_of_its_own_gets_the_formula_of_its_measures() -> None:
+def test_a_variant_without_words_of_its_own_gets_the_formula_of_its_measures(project: Path) -> None:
+    seed = project / "dbt_project" / "seeds" / "kpi_variants.csv"
+    with seed.open(encoding="utf-8", newline="") as file:
+        variants = list(csv.DictReader(file))
+    with seed.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(variants[0]))
+        writer.writeheader()
+        writer.writerows(row | {"formula_zh": "", "formula_en": ""} for row in variants)
     rows = {
         (row[0], row[2]): (row[8], row[9])
-        for table in tables(read_dictionary(PROJECT))
+        for table in tables(read_dictionary(project))
         if table.name == "kpi_variants"
         for row in table.rows
     }

@@ -402,6 +402,8 @@ def test_call_backs(built: Dbt) -> None:
     assert row(built, "CBK-02", "2024-11", LIFE_A, **channel) == figures(0, 1, "0.00")
     product = {"dimension": "product_type", "value": "分红"}
     assert row(built, "CBK-03", "2024-11", LIFE_A, **product) == figures(2, 4, "50.00")
+    both = {"dimension": "channel_product", "value": "个人代理/分红"}
+    assert row(built, "CBK-03", "2024-11", LIFE_A, **both) == figures(0, 1, "0.00")
     assert row(built, "CBK-02", "2024-11", PROPERTY_C) is None
 
 

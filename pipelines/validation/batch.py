@@ -274,7 +274,7 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFram
         ("reporter_code", "ENV-S04", "报送机构"),
     ):
         told = f"SELECT submission_no, {column} AS told FROM batch WHERE {column} IS NOT NULL"
-        stated = pl.DataFrame(con.execute(told).to_arrow_table())
+        stated = pl.DataFrame(con.sql(told).to_arrow_table())
         other = text.select("submission_no", "row_no", column).join(stated, on="submission_no")
         found_other = (
             other.filter(pl.col(column) != pl.col("told"))
@@ -321,7 +321,7 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> N
     if not names:
         return
     counts = ", ".join(f"count({name})::UINTEGER AS {name}" for name in names)
-    typed_cells = con.execute(f"SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no")
+    typed_cells = con.sql(f"SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no")
     filled_cells = text.group_by("submission_no").agg(pl.col(names).count())
     odd = filled_cells.join(
         pl.DataFrame(typed_cells.to_arrow_table()), on=["submission_no", *names], how="anti"
@@ -461,7 +461,7 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, text: pl.DataFrame)
     """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
     form = plan.form
     any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
-    places = con.execute(f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}")
+    places = con.sql(f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}")
     broken = pl.DataFrame(places.to_arrow_table())
     if broken.is_empty():
         return

@@ -172,9 +172,9 @@ def load_batch(
         _note_readings(con, catalogue, parcels, grids, set(stored))
         _note_findings(con, plan, faults, damages, stored, text)
         result = validate_marks(con, catalogue, plan) if prove else None
-        con.unregister("staged")
         for table in ("batch", "broken_rows"):
             con.execute(f"DROP TABLE IF EXISTS {table}")
+        con.unregister("staged")  # after a statement that leaves nothing open, which DuckDB 2.0 insists on
     if evidence and result is not None:
         evidence(result)
     return sum(grid.rows_read for grid in grids)
@@ -274,7 +274,7 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFram
         ("reporter_code", "ENV-S04", "报送机构"),
     ):
         told = f"SELECT submission_no, {column} AS told FROM batch WHERE {column} IS NOT NULL"
-        stated = pl.DataFrame(con.sql(told).to_arrow_table())
+        stated = _frame(con, told)
         other = text.select("submission_no", "row_no", column).join(stated, on="submission_no")
         found_other = (
             other.filter(pl.col(column) != pl.col("told"))
@@ -321,11 +321,9 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> N
     if not names:
         return
     counts = ", ".join(f"count({name})::UINTEGER AS {name}" for name in names)
-    typed_cells = con.sql(f"SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no")
+    typed_cells = _frame(con, f"SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no")
     filled_cells = text.group_by("submission_no").agg(pl.col(names).count())
-    odd = filled_cells.join(
-        pl.DataFrame(typed_cells.to_arrow_table()), on=["submission_no", *names], how="anti"
-    )
+    odd = filled_cells.join(typed_cells, on=["submission_no", *names], how="anti")
     odd_text = text.select("submission_no", *names).join(odd, on="submission_no", how="semi")
     con.register("odd_text", odd_text.to_arrow())
     typed = ", ".join(f"sum({name})::DECIMAL(38, 6) AS {name}" for name in names)
@@ -353,6 +351,11 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> N
         """
     )
     con.unregister("odd_text")
+
+
+def _frame(con: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    """A query's rows, by way of a relation: on a statement's own result DuckDB 2.0 warns of an extra copy."""
+    return pl.DataFrame(con.sql(query).to_arrow_table())
 
 
 def _of_batch(form: Form) -> str:
@@ -461,8 +464,7 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, text: pl.DataFrame)
     """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
     form = plan.form
     any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
-    places = con.sql(f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}")
-    broken = pl.DataFrame(places.to_arrow_table())
+    broken = _frame(con, f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}")
     if broken.is_empty():
         return
     con.register("broken_text", text.join(broken, on=["submission_no", "row_no"], how="semi").to_arrow())

@@ -44,6 +44,8 @@ _ROLES = {
     "base_denominator": "基期分母 base denominator",
     "base_left_out": "基期未计入 base left out",
 }
+#: Values of a division, and institutions that have not filed, that a message names before it counts the rest.
+_VALUES_NAMED, _MEMBERS_NAMED = 30, 8
 _FILINGS = [
     Column("submission_id", "报送编号\nsubmission", wrap=False, pinned=True),
     Column("reporter_code", "机构\nreporter", wrap=False, optional=True),
@@ -207,8 +209,8 @@ def _key(
     if not exact:
         there = [f"{row[2]}={row[3]}" for row in of_basis]
         raise OperatorError(
-            f"{kpi_id} {period} has no {dimension}={value}; there are: {', '.join(there[:30])}"
-            + (f" and {len(there) - 30} more" if len(there) > 30 else "")  # noqa: PLR2004
+            f"{kpi_id} {period} has no {dimension}={value}; there are: {', '.join(there[:_VALUES_NAMED])}"
+            + (f" and {len(there) - _VALUES_NAMED} more" if len(there) > _VALUES_NAMED else "")
         )
     return CellKey(kpi_id, exact[0][0], period, grain, group, dimension, value, basis)
 
@@ -390,7 +392,8 @@ def _members(console: Console, told: Explanation) -> None:
     missing = [one["org_code"] for one in told.members if not one["is_complete"]]
     _line(console, "机构 members", f"{len(complete)} of {len(told.members)} 已报齐 complete")
     if missing:
-        listed = ", ".join(missing[:8]) + (f" … +{len(missing) - 8}" if len(missing) > 8 else "")  # noqa: PLR2004
+        more = f" … +{len(missing) - _MEMBERS_NAMED}" if len(missing) > _MEMBERS_NAMED else ""
+        listed = ", ".join(missing[:_MEMBERS_NAMED]) + more
         _line(console, "", f"缺报 missing: {listed}")
     for one in told.members:
         if one["reporters"] != [one["org_code"]]:

@@ -157,6 +157,12 @@ def with_clues(complaints: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+#: Upper ends of what becomes of a clue: handed to the police, verified, ruled out; the rest stays in screening.
+_HANDED_OVER, _VERIFIED, _RULED_OUT = 0.6, 0.7, 0.9
+_SMALL_SURVEY_EVERY = 6
+"""One insurer in so many asks too few customers for a ranking."""
+
+
 @dataclass(slots=True)
 class _Clue:
     """The course of one clue: day numbers, None for what does not happen."""
@@ -261,33 +267,33 @@ class Conduct:
         return _frame("F09", rows)
 
     def _clue(self, rng: np.random.Generator, reporter: int, clue: int, found: int, stage: str) -> _Clue:
-        shared = rng.random() < 0.12  # noqa: PLR2004
+        shared = _chance(rng, 0.12)
         party = (
             self._shared[rng.integers(0, _SHARED_PARTIES)] if shared else self._parties[reporter][clue % 3]
         )
         surrendered = int(rng.lognormal(10.2, 0.7) * 100)
         screened = found + int(rng.integers(1, 25))
         kind = rng.random()
-        reported = screened if kind < 0.6 else None  # noqa: PLR2004
-        filed = reported + int(rng.integers(2, 20)) if reported and rng.random() < 0.7 else None  # noqa: PLR2004
-        verified = (filed or reported or screened) + int(rng.integers(1, 30)) if kind < 0.7 else None  # noqa: PLR2004
+        reported = screened if kind < _HANDED_OVER else None
+        filed = reported + int(rng.integers(2, 20)) if reported and _chance(rng, 0.7) else None
+        verified = (filed or reported or screened) + int(rng.integers(1, 30)) if kind < _VERIFIED else None
         return _Clue(
             {
                 "reporter": reporter,
                 "clue_id": clue,
                 "found_date": as_date(found),
                 "found_stage": stage,
-                "platform": PLATFORMS[int(rng.integers(0, 5))] if rng.random() < 0.9 else None,  # noqa: PLR2004
-                "party_hash": int(party) if rng.random() < 0.85 else None,  # noqa: PLR2004
+                "platform": PLATFORMS[int(rng.integers(0, 5))] if _chance(rng, 0.9) else None,
+                "party_hash": int(party) if _chance(rng, 0.85) else None,
                 "policy_count": int(rng.integers(1, 6)),
                 "surrender_amount": surrendered,
-                "fee_amount": int(surrendered * 0.2) if rng.random() < 0.6 else None,  # noqa: PLR2004
+                "fee_amount": int(surrendered * 0.2) if _chance(rng, 0.6) else None,
             },
             found,
             reported,
             filed,
             verified,
-            screened if 0.7 <= kind < 0.9 else None,  # noqa: PLR2004
+            screened if _VERIFIED <= kind < _RULED_OUT else None,
             int(surrendered * rng.uniform(0, 0.9)),
         )
 
@@ -303,7 +309,7 @@ class Conduct:
             & _C("agent_code").is_not_null()
         ).select("reporter", "complaint_id", "agent_code", "decision_date")
         for reporter, complaint, agent, decided in blamed.iter_rows():
-            if rng.random() < 0.8:  # noqa: PLR2004
+            if _chance(rng, 0.8):
                 day = max(day_number(decided) + int(rng.integers(0, 80)), first)
                 self._act(rng, reporter, agent, day, complaint)
         others = max(_LEAST_ACTIONS, round(rows_per_month("F10", self._scale)))
@@ -349,23 +355,23 @@ class Conduct:
             "complaint_id": complaint,
             "manager_level": MANAGER_LEVELS[int(rng.integers(0, 3))] if kind == "管理责任" else None,
             "valid_until": None,
-            "moves_24m": int(rng.integers(0, 4)) if rng.random() < 0.5 else None,  # noqa: PLR2004
+            "moves_24m": int(rng.integers(0, 4)) if _chance(rng, 0.5) else None,
         }
         if kind != "列入灰名单":
             self._actions.append((day, reporter, action))
             return
         lasts = int(rng.choice((45, 180, 365)))
         self._actions.append((day, reporter, {**action, "valid_until": as_date(day + lasts)}))
-        if rng.random() < 0.3:  # noqa: PLR2004
+        if _chance(rng, 0.3):
             removal = {**action, "action_type": "移出灰名单", "complaint_id": None}
             self._actions.append((day + int(rng.integers(5, 70)), reporter, removal))
-        if rng.random() < 0.5:  # noqa: PLR2004
+        if _chance(rng, 0.5):
             self._return(rng, reporter, person, day)
 
     def _return(self, rng: np.random.Generator, reporter: int, person: int, day: int) -> None:
         """The person works elsewhere: punished there after the entry, or known there before it and selling on."""
         others = [one for one in self._registry.insurers if one.index != reporter]
-        sells_on = rng.random() < 0.5  # noqa: PLR2004
+        sells_on = _chance(rng, 0.5)
         if sells_on:
             others = [one for one in others if one.insurer_class in LIFE_CLASSES] or others
         one = others[int(rng.integers(0, len(others)))]
@@ -381,7 +387,7 @@ class Conduct:
         moment = day - 1 if sells_on else day + int(rng.integers(1, 60))
         moment = max(moment, day_number(one.opened_on))
         self._actions.append((moment, one.index, action))
-        if rng.random() < 0.4:  # noqa: PLR2004
+        if _chance(rng, 0.4):
             leaves = {**action, "action_type": "解除合同"}
             self._actions.append((moment + int(rng.integers(30, 90)), one.index, leaves))
 
@@ -393,14 +399,14 @@ class Conduct:
         for number in range(calls):
             day = int(rng.integers(first, last + 1))
             called = _moment(day, int(rng.integers(8 * 3600, 18 * 3600)))
-            answered = rng.random() < 0.94  # noqa: PLR2004
+            answered = _chance(rng, 0.94)
             kind = CALL_KINDS[int(rng.choice(3, p=(0.25, 0.37, 0.38)))] if answered else None
-            moved = answered and rng.random() < 0.4  # noqa: PLR2004
+            moved = answered and _chance(rng, 0.4)
             one = owing[int(rng.choice(len(owing), p=shares))]
             day_ok = day >= day_number(one.opened_on)
             moved = moved and day_ok
-            taken = rng.random() < 0.9 if moved else None  # noqa: PLR2004
-            again = day + int(rng.integers(1, 50)) if moved and rng.random() < 0.15 else None  # noqa: PLR2004
+            taken = _chance(rng, 0.9) if moved else None
+            again = day + int(rng.integers(1, 50)) if moved and _chance(rng, 0.15) else None
             self._calls.append(
                 {
                     "call_id": int(pack(_HOTLINE, period, np.asarray([number]))[0]),
@@ -409,7 +415,7 @@ class Conduct:
                     "call_kind": kind,
                     "transferred_at": called + timedelta(minutes=4) if moved else None,
                     "insurer_answered": taken,
-                    "resolved": bool(rng.random() < 0.6) if taken else None,  # noqa: PLR2004
+                    "resolved": _chance(rng, 0.6) if taken else None,
                     "again": again,
                     "day": day,
                     "reporter": one.index if moved else SUPERVISOR,
@@ -467,7 +473,7 @@ class Conduct:
                 reviewed = required + int(rng.integers(0, 12))
                 done = reviewed <= last
                 opinions = int(rng.integers(0, 5)) if done else 0
-                adopted = opinions - int(opinions > 0 and rng.random() < 0.15)  # noqa: PLR2004
+                adopted = opinions - int(opinions > 0 and _chance(rng, 0.15))
                 launch = reviewed + int(rng.integers(0, 25))
                 row = {
                     **self._place(one.index),
@@ -476,7 +482,7 @@ class Conduct:
                     "change_kind": CHANGE_KINDS[int(rng.integers(0, 2))],
                     "required_date": as_date(required),
                     "review_date": as_date(reviewed) if done else None,
-                    "launch_date": as_date(launch) if done and rng.random() < 0.8 else None,  # noqa: PLR2004
+                    "launch_date": as_date(launch) if done and _chance(rng, 0.8) else None,
                     "opinions": opinions,
                     "opinions_adopted": adopted,
                     "conclusion": ("修改后通过" if opinions else "通过") if done else "未审",
@@ -503,7 +509,7 @@ class Conduct:
                 roster = size + int(size * 20 * one.premium_share)
                 for _ in range(courses):
                     session = max(int(rng.integers(first, last + 1)), opened)
-                    few = rng.random() < 0.04  # noqa: PLR2004
+                    few = _chance(rng, 0.04)
                     expected = roster - (roster // 12 if few else int(rng.integers(0, max(1, roster // 60))))
                     attended = int(rng.binomial(expected, rate))
                     rows.append(
@@ -536,7 +542,7 @@ class Conduct:
                 form = "网点宣教专区" if standing else ACTIVITY_FORMS[(0, 1, 3, 4)[int(rng.integers(0, 4))]]
                 end = last if standing else max(int(rng.integers(first, last + 1)), day_number(one.opened_on))
                 start = end if standing else max(end - int(rng.integers(0, 9)), day_number(one.opened_on))
-                campaign = not standing and rng.random() < 0.4  # noqa: PLR2004
+                campaign = not standing and _chance(rng, 0.4)
                 sessions = 0 if standing else int(rng.integers(1, 8))
                 rows.append(
                     {
@@ -565,13 +571,13 @@ class Conduct:
         rng = stream(self._seed, "surveys", place)
         rows: list[dict[str, Any]] = []
         for one in owing:
-            if rng.random() < 0.15:  # noqa: PLR2004
+            if _chance(rng, 0.15):
                 continue
             end = max(
                 int(rng.integers(first_day(quarter) + 10, last_day(quarter) + 1)), day_number(one.opened_on)
             )
             start = max(end - int(rng.integers(3, 10)), day_number(one.opened_on))
-            few = one.index % 6 == 3  # noqa: PLR2004
+            few = one.index % _SMALL_SURVEY_EVERY == _SMALL_SURVEY_EVERY // 2
             issued = int(rng.integers(20, 35)) if few else int(rng.integers(50, 90) + 900 * one.premium_share)
             common = {
                 **self._place(one.index),
@@ -637,6 +643,11 @@ def _shares(owing: Sequence[Insurer]) -> list[float]:
 def _person(agent: int) -> int:
     """The person behind an agent code, as the seed of a hash."""
     return int(stream(agent, "person").integers(1, 2**63))
+
+
+def _chance(rng: np.random.Generator, share: float) -> bool:
+    """True in this share of draws."""
+    return rng.random() < share
 
 
 def _moment(day: int, second: int) -> datetime:

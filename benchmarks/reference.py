@@ -45,6 +45,7 @@ from benchmarks.reference_files import (
     read_facts,
     read_filing,
 )
+from benchmarks.reference_versions import compare_periods, count_files, unfold, walk_chains
 
 HERE = Path(__file__).resolve().parent
 WORD = 60
@@ -140,6 +141,76 @@ ROW_RULES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "F11": (
         ("F11-I01", "fi_rules", "E", "fi_rules AND (fi_rules_date_ IS NULL OR evidence_ref_ IS NULL)"),
         ("F11-I02", "fi_weight_pct", "W", "fi_weight_pct NOT BETWEEN 5 AND 60"),
+    ),
+    "F04S": (
+        ("F04S-I01", "due_count", "E",
+            "due_count <> done_count::HUGEINT + in_progress + receipt_pending + problem_open"),
+        ("F04S-I02", "success_count", "E", """success_in_cooling_off > least(success_count, done_count, due_count)
+            OR success_count > least(done_count, due_count) OR done_count > due_count"""),
+        ("F04S-I03", "success_count", "W", """due_count > 1000 AND success_count <= due_count
+            AND success_count::HUGEINT * 20000 >= due_count::HUGEINT * 19999"""),
+    ),
+    "F07": (
+        ("F07-I01", "opinions_adopted", "E", "opinions_adopted > opinions"),
+        ("F07-I02", "review_date", "E",
+            "review_date > launch_date OR (conclusion = '未审' AND review_date_ IS NOT NULL)"),
+        ("F07-I03", "launch_date", "W", "launch_date <= pe AND review_date_ IS NULL"),
+    ),
+    "F08": (
+        ("F08-I01", "attended", "E", "passed > attended OR attended > expected"),
+        ("F08-I02", "roster_date", "E", "abs(session_date - roster_date) > 31"),
+    ),
+    "F09": (
+        ("F09-I01", "found_date", "E",
+            "found_date > least(reported_on, case_filed_on, verified_on) OR reported_on > case_filed_on"),
+        ("F09-I02", "recovered_amount", "E", """recovered_amount > surrender_amount
+            + CASE WHEN fee_amount_ IS NOT NULL THEN fee_amount ELSE 0 END"""),
+    ),
+    "F10": (
+        ("F10-I01", "action_type", "E", """(action_type = '管理责任' AND manager_level_ IS NULL)
+            OR (action_type = '列入灰名单' AND valid_until_ IS NULL)"""),
+    ),
+    "F12": (
+        ("F12-I01", "called_ok", "E", "called_ok > least(called, orphan_policies) OR called > orphan_policies"),
+    ),
+    "F13": (
+        ("F13-I01", "risk_cleared", "E", "risk_cleared > least(risk_found, screened) OR risk_found > screened"),
+    ),
+    "F15": (
+        ("F15-I01", "end_date", "E", "start_date > end_date OR end_date NOT BETWEEN ps AND pe"),
+        ("F15-I02", "sites", "E", "sites > sites_total"),
+        ("F15-I03", "is_campaign", "E", "is_campaign <> (campaign_name_ IS NOT NULL)"),
+        ("F15-I04", "reach", "W", """activity_form IN ('线下集中宣教', '走进社区企业学校农村')
+            AND reach::HUGEINT > sessions::HUGEINT * 5000"""),
+    ),
+    "F16": (
+        ("F16-I01", "chosen", "E", "chosen > valid_answers OR valid_answers > issued"),
+        ("F16-I02", "surveyed_to", "E", "surveyed_from > surveyed_to OR surveyed_to NOT BETWEEN ps AND pe"),
+        ("F16-I03", "is_satisfied", "E", "(question_type = '满意度') <> (is_satisfied_ IS NOT NULL)"),
+        ("F16-I04", "valid_answers", "W", "valid_answers < 30"),
+    ),
+    "F17": (
+        ("F17-I01", "printed_value", "E",
+            "NOT regexp_full_match(printed_value, '-?[0-9]{1,15}(\\.[0-9]{1,4})?')"),
+        ("F17-I02", "indicator_period", "E", """NOT regexp_full_match(indicator_period, CASE indicator_period_type
+            WHEN 'quarter' THEN '[12][0-9][0-9][0-9]Q[1-4]' WHEN 'half_year' THEN '[12][0-9][0-9][0-9]H[12]'
+            WHEN 'year' THEN '[12][0-9][0-9][0-9]' ELSE '[12][0-9][0-9][0-9]-(0[1-9]|1[0-2])' END)"""),
+        ("F17-I03", "dimension_value", "E", "(dimension = 'total') <> (dimension_value = 'total')"),
+    ),
+    "R05": (
+        ("R05-I01", "answered", "E",
+            "answered <> (call_kind_ IS NOT NULL) OR (transferred_at_ IS NOT NULL AND NOT answered)"),
+        ("R05-I02", "insurer_answered", "E", """(transferred_at_ IS NULL) <> (insurer_answered_ IS NULL)
+            OR (resolved_ IS NOT NULL)
+            <> (insurer_answered_ IS NOT NULL AND coalesce(insurer_answered, resolved_ IS NOT NULL))"""),
+        ("R05-I03", "transferred_at", "E", """called_at > transferred_at OR transferred_at::DATE > recomplained_on
+            OR (recomplained_on_ IS NOT NULL AND transferred_at_ IS NULL)"""),
+    ),
+    "R06": (),
+    "R07": (),
+    "R08": (
+        ("R08-I01", "score", "E", """(deduction_ IS NOT NULL) <> (element = '监督检查')
+            OR (score_ IS NOT NULL) <> (element <> '监督检查')"""),
     ),
     "R01": (("R01-I01", "forwarded_on", "W", "forwarded_on > w.d7"),),
     "R03": (),
@@ -288,7 +359,7 @@ def _marking(form: Form, clean: set[str], *, suspects: bool) -> str:
             hash(rep, {key}) AS kh,
             {", ".join(words)}
         FROM (
-            SELECT s.no, s.r, {typed}, b.pe, b.per, b.rep, b.signed_on
+            SELECT s.no, s.r, {typed}, b.ps, b.pe, b.per, b.rep, b.signed_on
             FROM raw AS s JOIN b USING (no)) AS t {calendar}"""
 
 
@@ -392,7 +463,7 @@ def _joined(filings: Sequence[Filing], form: Form, clean: set[str]) -> pa.Table:
             pa.table([*arrays, filing.table["r"], filing.table["no"]], names=filing.table.column_names)
         )
     if not tables:
-        schema = [(c.name, arrow_type(c)) for c in form.columns] + [("r", pa.uint32()), ("no", pa.uint16())]
+        schema = [(c.name, arrow_type(c)) for c in form.columns] + [("r", pa.uint32()), ("no", pa.uint32())]
         return pa.schema(schema).empty_table()
     return pa.concat_tables(tables)
 
@@ -442,7 +513,21 @@ class Clock:
 
 def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Mapping[str, Form]) -> None:
     """Table b: one row per filing."""
-    names = ("no", "id", "form", "rep", "per", "ps", "pe", "kind", "seq", "prior", "reason", "signed_at")
+    names = (
+        "no",
+        "id",
+        "form",
+        "rep",
+        "per",
+        "ps",
+        "pe",
+        "kind",
+        "seq",
+        "prior",
+        "reason",
+        "declared",
+        "signed_at",
+    )
     rows: dict[str, list[Any]] = {name: [] for name in names}
     for filing in filings:
         fields = filing.envelope
@@ -460,6 +545,7 @@ def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Map
             fields.get("sequence_no") if usable else None,
             fields.get("supersedes"),
             fields.get("reason_code"),
+            fields.get("state"),
             fields.get("signed_at") if usable else None,
         )
         for column, value in zip(rows.values(), values, strict=True):
@@ -467,7 +553,7 @@ def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Map
     frame = pa.table(
         {
             **{name: pa.array(values) for name, values in rows.items()},
-            "no": pa.array(rows["no"], pa.uint16()),
+            "no": pa.array(rows["no"], pa.uint32()),
             "signed_at": pa.array(rows["signed_at"], pa.timestamp("us")),
             "ps": pa.array(rows["ps"], pa.date32()),
             "pe": pa.array(rows["pe"], pa.date32()),
@@ -476,9 +562,11 @@ def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Map
     con.register("frame", frame)
     con.execute("CREATE TABLE b AS SELECT *, signed_at::DATE AS signed_on FROM frame")
     con.unregister("frame")
-    facts = [(f.code, f.frequency, f.days, f.side) for f in forms.values()]
-    con.execute("CREATE TEMP TABLE forms (form VARCHAR, frequency VARCHAR, days INTEGER, side VARCHAR)")
-    con.executemany("INSERT INTO forms VALUES (?, ?, ?, ?)", facts)
+    facts = [(f.code, f.frequency, f.days, f.side, f.reject) for f in forms.values()]
+    con.execute(
+        "CREATE TEMP TABLE forms (form VARCHAR, frequency VARCHAR, days INTEGER, side VARCHAR, reject DECIMAL(3, 2))"
+    )
+    con.executemany("INSERT INTO forms VALUES (?, ?, ?, ?, ?)", facts)
     con.execute("CREATE TEMP TABLE classes (form VARCHAR, class VARCHAR)")
     con.executemany(
         "INSERT INTO classes VALUES (?, ?)", [(f.code, c) for f in forms.values() for c in f.classes]
@@ -487,7 +575,7 @@ def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Map
 
 _SETUP = """
 CREATE TEMP TABLE checks (form VARCHAR, word INTEGER, mask UBIGINT, rule VARCHAR, col VARCHAR, severity VARCHAR);
-CREATE TEMP TABLE hit (no USMALLINT, rule VARCHAR, r UINTEGER, col VARCHAR);
+CREATE TEMP TABLE hit (no UINTEGER, rule VARCHAR, r UINTEGER, col VARCHAR);
 CREATE TEMP TABLE calendar AS
 SELECT day, is_working_day, count(*) FILTER (is_working_day) OVER (ORDER BY day) AS n
 FROM read_csv('{calendar}', header = true, columns = {{'day': 'DATE', 'is_working_day': 'BOOLEAN', 'note': 'VARCHAR'}});
@@ -564,12 +652,12 @@ def _states(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing]) -> None:
     rows = [(f.number, rule) for f in filings for rule in sorted(f.broken)]
     if rows:
         con.execute(
-            "INSERT INTO hit SELECT unnest(?::USMALLINT[]), unnest(?::VARCHAR[]), NULL, NULL",
+            "INSERT INTO hit SELECT unnest(?::UINTEGER[]), unnest(?::VARCHAR[]), NULL, NULL",
             [[row[0] for row in rows], [row[1] for row in rows]],
         )
-    con.execute("CREATE TEMP TABLE reading (no USMALLINT, n BIGINT, refused BOOLEAN)")
+    con.execute("CREATE TEMP TABLE reading (no UINTEGER, n BIGINT, refused BOOLEAN)")
     con.execute(
-        "INSERT INTO reading SELECT unnest(?::USMALLINT[]), unnest(?::BIGINT[]), unnest(?::BOOLEAN[])",
+        "INSERT INTO reading SELECT unnest(?::UINTEGER[]), unnest(?::BIGINT[]), unnest(?::BOOLEAN[])",
         [
             [f.number for f in filings],
             [f.rows if f.read else 0 for f in filings],
@@ -580,7 +668,9 @@ def _states(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing]) -> None:
 
 def _script(name: str) -> list[str]:
     """Statements of a SQL file beside this one."""
-    return [part for part in (HERE / name).read_text(encoding="utf-8").split(";\n") if part.strip()]
+    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("--"))
+    return [part for part in text.split(";\n") if part.strip()]
 
 
 def _expanded(statement: str, forms: Mapping[str, Form]) -> Iterator[str]:
@@ -652,7 +742,14 @@ def run(inbox: Path, database: Path, threads: int, memory: str) -> dict[str, Any
         con.execute("BEGIN")
         _structure(con, forms, by_form)
         _states(con, filings)
+        _all(con, "registry.sql", forms)
+        unfold(con, forms)
+        count_files(con, forms)
         _all(con, "rules.sql", forms)
+        compare_periods(con, lambda: _all(con, "periods.sql", forms))
+        _all(con, "verdicts.sql", forms)
+        walk_chains(con, forms)
+        _all(con, "standing.sql", forms)
     with clock.stage("KPIs"):
         _all(con, "kpis.sql", forms)
     with clock.stage("checkpoint"):
@@ -665,8 +762,30 @@ def run(inbox: Path, database: Path, threads: int, memory: str) -> dict[str, Any
 
 def _all(con: duckdb.DuckDBPyConnection, name: str, forms: Mapping[str, Form]) -> None:
     for statement in _script(name):
-        for sql in _expanded(statement.replace("{root}", str(ROOT)), forms):
+        for name, text in _REPEATED.items():
+            statement = statement.replace(name, text)
+        for sql in _expanded(statement, forms):
             con.execute(sql)
+
+
+def _six(sure: str, may: str) -> str:
+    return ", ".join(f"{sure.format(f'f{n}')} AS s{n}, {may.format(f'f{n}')} AS p{n}" for n in range(1, 7))
+
+
+#: Lists in the SQL files that only repeat themselves.
+_REPEATED = {
+    "{root}": str(ROOT),
+    "{calls}": _six("count(*) FILTER ({0})", "count(*) FILTER ({0} IS NOT FALSE)"),
+    "{distinct_calls}": _six("count(DISTINCT id) FILTER ({0})", "count(DISTINCT id) FILTER ({0} IS NOT FALSE)"),
+    "{no_calls}": _six("0", "0"),
+    "{governance}": ", ".join(
+        f"CASE WHEN p.{name} AND NOT o.{name} THEN '{name}' END"
+        for name in (
+            "fi_rules", "fi_ledger", "fi_pilot", "fi_sales_covered", "cp_committee", "own_in_assessment",
+            "party_branch", "head_party_member",
+        )
+    ),
+}  # fmt: skip
 
 
 def _report(con: duckdb.DuckDBPyConnection, counts: Mapping[str, int], clock: Clock) -> dict[str, Any]:

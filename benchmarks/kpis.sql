@@ -707,6 +707,50 @@ SELECT i.sk, i.basis, i.wid, g.grain, g.gid, count(*)::INT AS n_scope, count(*) 
 FROM party AS i JOIN member AS g ON g.basis = i.basis AND g.wid = i.wid AND g.rep = i.org
 GROUP BY ALL;
 
+-- Who stands on one insurer's grey list on the last day of a month and is active at another: by an action on the person
+-- there, or a policy sold under an agent code that the other's F10 names for the person; until the contract ends there.
+INSERT INTO m BY NAME
+WITH action AS (
+    SELECT a.rep, a.no, a.r, a.person_hash, a.agent_code, a.action_type, a.action_date, a.valid_until, h.org
+    FROM cur_f10 AS a JOIN heir AS h ON h.rep = a.rep AND h.basis = 'comparable'
+),
+listed AS (
+    SELECT e.org, e.person_hash, e.action_date, e.valid_until, min(o.action_date) AS removed_on
+    FROM action AS e LEFT JOIN action AS o ON o.action_type = '移出灰名单' AND o.org = e.org
+        AND o.person_hash = e.person_hash AND o.action_date >= e.action_date
+    WHERE e.action_type = '列入灰名单' GROUP BY ALL
+),
+agent AS (
+    SELECT DISTINCT rep, org, person_hash, agent_code FROM action
+    WHERE agent_code IS NOT NULL AND person_hash IN (SELECT person_hash FROM listed)
+),
+departed AS (
+    SELECT org, person_hash, action_date AS left_on FROM action WHERE action_type = '解除合同'
+    UNION ALL
+    SELECT a.org, a.person_hash, d.effective_date FROM agent AS a JOIN cur_f12 AS d USING (rep, agent_code)
+    WHERE d.effective_date IS NOT NULL
+),
+active AS (
+    SELECT rep, org, person_hash, action_date AS on_day FROM action WHERE action_type NOT IN ('解除合同', '移出灰名单')
+    UNION ALL
+    SELECT a.rep, a.org, a.person_hash, c.issue_date FROM agent AS a JOIN cur_f04 AS c USING (rep, agent_code)
+),
+seen AS (
+    SELECT win.first AS month, win.last_day, l.person_hash, a.rep, a.org, max(a.on_day) AS on_day
+    FROM listed AS l JOIN active AS a ON a.person_hash = l.person_hash AND a.org <> l.org AND a.on_day > l.action_date
+    JOIN win ON win.ptype = 'month' AND a.on_day <= win.last_day AND coalesce(l.valid_until >= win.last_day, true)
+        AND coalesce(l.removed_on > win.last_day, true)
+    GROUP BY ALL
+),
+returned AS (
+    SELECT month, person_hash, min(rep) AS rep FROM seen AS s WHERE NOT EXISTS (
+        SELECT 1 FROM departed AS d WHERE d.org = s.org AND d.person_hash = s.person_hash AND d.left_on >= s.on_day
+            AND d.left_on <= s.last_day)
+    GROUP BY ALL
+)
+SELECT 'grey_list_returns' AS measure, month, rep, 'total' AS dim, 'total' AS val, count(*) AS amount
+FROM returned GROUP BY ALL;
+
 -- Numerators and denominators by window and group.
 CREATE TEMP TABLE summed AS
 WITH stock AS (SELECT measure_id AS measure
@@ -832,7 +876,7 @@ joined AS (
     SELECT c.sid, c.kpi_id, c.dim, c.scale, c.unit, c.edges, c.base_period, c.base_first, c.last_day, f.basis,
         f.wid, f.gid,
         f.val, t.n_complete AS n, t.n_complete = 0 AS missing,
-        t.grain <> 1 AND (t.partial OR coalesce(bt.partial, false)) AS partial,
+        t.grain <> 1 AND (t.partial OR coalesce(bt.partial OR bt.n_complete = 0, false)) AS partial,
         CASE WHEN t.n_complete = 0 THEN NULL WHEN f.val = 'total' THEN v.value
             ELSE coalesce(v.value, 0) END AS amount,
         CASE WHEN bt.n_complete IS NULL OR bt.n_complete = 0 THEN NULL WHEN f.val = 'total' THEN bv.value
@@ -869,7 +913,7 @@ WITH frame AS (
 ),
 compared AS (
     SELECT k.sid, k.kpi_id, f.wid, f.gid, k.dim, f.val, k.unit, k.edges, k.dense, s.n_complete, coalesce(o.num,
-        0) AS cases,
+        0) AS cases, coalesce(o.den, 0) AS exposure,
         (coalesce(o.num, 0)::DECIMAL(18, 0) * coalesce(a.den, 0)::DECIMAL(20, 2))::DECIMAL(38, 6) AS scaled_cases,
         (coalesce(a.num, 0)::DECIMAL(18, 0) * coalesce(o.den, 0)::DECIMAL(20, 2))::DECIMAL(38, 6) AS scaled_expected,
         coalesce(a.den, 0) AS all_exposure
@@ -894,7 +938,7 @@ SELECT sid, kpi_id, 'current', wid, gid, dim, val, CASE WHEN n_complete = 1 THEN
     false, n_complete = 1 AND value IS NULL,
     list_contains(edges, 'E3') AND n_complete = 1 AND value IS NOT NULL AND cases < 30, false, false, false
 FROM valued
-WHERE dense OR (n_complete = 1 AND (cases <> 0 OR coalesce(expected, 0) <> 0));
+WHERE dense OR (n_complete = 1 AND (cases <> 0 OR exposure <> 0));
 
 -- Median of institutions' rates.
 INSERT INTO value_of
@@ -905,7 +949,7 @@ WITH rate AS (
     JOIN series AS r ON r.kpi_id = k.rate_of
 ),
 frame AS (
-    SELECT rate.*, s.wid, s.gid, s.n_complete < s.n_scope AS partial
+    SELECT rate.*, s.wid, s.gid, s.n_complete > 0 AND s.n_complete < s.n_scope AS partial, s.n_complete
     FROM rate
     JOIN series_window AS w ON w.sid = rate.rate_sid
     JOIN scope AS s ON s.sk = rate.sk AND s.wid = w.wid AND s.basis = 'current'
@@ -930,8 +974,9 @@ middle AS (
     FROM used GROUP BY ALL
 ),
 zeros AS (SELECT rate_sid, wid, gid, count(*) FILTER (none) AS n FROM seen GROUP BY ALL)
-SELECT f.sid, f.kpi_id, 'current', f.wid, f.gid, f.dim, f.name || '.' || o.population, coalesce(z.n, 0),
-    coalesce(q.n, 0), q.value, f.unit, NULL, NULL, coalesce(q.n, 0), false, false, coalesce(q.n, 0) = 0, false, false, false, f.partial
+SELECT f.sid, f.kpi_id, 'current', f.wid, f.gid, f.dim, f.name || '.' || o.population,
+    CASE WHEN f.n_complete > 0 THEN coalesce(z.n, 0) END, CASE WHEN f.n_complete > 0 THEN coalesce(q.n, 0) END, q.value,
+    f.unit, NULL, NULL, coalesce(q.n, 0), f.n_complete = 0, false, q.n IS NULL, false, false, false, f.partial
 FROM frame AS f
 CROSS JOIN (VALUES ('incl_zero'), ('excl_zero')) AS o(population)
 LEFT JOIN middle AS q ON q.rate_sid = f.rate_sid AND q.wid = f.wid AND q.gid = f.gid AND q.population = o.population
@@ -999,6 +1044,60 @@ JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = w.wid
 SEMI JOIN series_grain AS x ON x.sid = k.sid AND x.grain = s.grain
 LEFT JOIN middle AS q ON q.sid = k.sid AND q.wid = s.wid AND q.gid = s.gid
 WHERE k.kind = 'spread';
+
+-- What insurers have disclosed (F17) beside the same figure from their filings, at the printed decimals, half up.
+CREATE TEMP MACRO quotient(n, d, places) AS CASE WHEN d <> 0 THEN sign(n) * sign(d)
+    * ((2 * abs((n * 1000000)::HUGEINT) * (10 ** places)::BIGINT + abs((d * 1000000)::HUGEINT))
+        // (2 * abs((d * 1000000)::HUGEINT))) END;
+
+INSERT INTO value_of
+WITH told AS (
+    SELECT f.*, CASE WHEN contains(printed_value, '.') THEN length(printed_value) - instr(printed_value, '.') ELSE 0 END
+        AS places, try_cast(printed_value AS DECIMAL(38, 4)) AS printed
+    FROM cur_f17 AS f
+),
+beside AS (
+    SELECT t.rep, w.first, w.last, (t.printed * (10 ** t.places)::BIGINT)::HUGEINT AS printed,
+        CASE WHEN v.value IS NULL THEN NULL WHEN k.kind = 'ratio' THEN quotient(v.num * k.scale, v.den, t.places)
+            WHEN k.kind = 'growth' THEN quotient((v.num - v.den) * k.scale, v.den, t.places)
+            ELSE quotient(v.value, 1, t.places) END AS filed
+    FROM told AS t
+    JOIN win AS w ON w.ptype = t.indicator_period_type AND w.period = t.indicator_period
+    JOIN series AS k ON k.kpi_id = t.kpi_id AND k.dim = t.dimension
+        AND t.dimension_value = coalesce(k.val, t.dimension_value) AND k.kind <> 'rate_median'
+    JOIN grp AS g ON g.grain = 1 AND g.gk = t.rep
+    JOIN value_of AS v ON v.sid = k.sid AND v.wid = w.wid AND v.gid = g.gid AND v.basis = 'current'
+        AND v.val = t.dimension_value
+),
+counted AS (
+    SELECT win.wid, b.rep, count(*) AS n, count(*) FILTER (b.filed = b.printed) AS same
+    FROM beside AS b JOIN win ON b.first >= win.first AND b.last <= win.last
+    WHERE b.filed IS NOT NULL AND b.printed IS NOT NULL GROUP BY ALL
+),
+grouped AS (
+    SELECT c.wid, g.gid, sum(c.n) AS n, sum(c.same) AS same
+    FROM counted AS c JOIN present AS p USING (rep) JOIN grp AS g
+        ON g.gk = CASE g.grain WHEN 1 THEN p.rep WHEN 2 THEN p.type WHEN 3 THEN p.peer_group ELSE 'bureau' END
+    GROUP BY ALL
+)
+SELECT k.sid, k.kpi_id, 'current', s.wid, s.gid, k.dim, k.val, coalesce(q.same, 0), coalesce(q.n, 0),
+    ratio(q.same, q.n, k.scale), k.unit, NULL, NULL, s.n_complete, false, false, q.n IS NULL, false, false, false, false
+FROM series AS k JOIN series_window AS w USING (sid)
+JOIN scope AS s ON s.sk = k.sk AND s.basis = 'current' AND s.wid = w.wid
+SEMI JOIN series_grain AS x ON x.sid = k.sid AND x.grain = s.grain
+LEFT JOIN grouped AS q ON q.wid = s.wid AND q.gid = s.gid
+WHERE k.kind = 'agreement';
+
+-- Restatement: nothing was published before a first run, so there is no base, which is not "no change".
+INSERT INTO value_of
+SELECT k.sid, k.kpi_id, 'current', v.wid, v.gid, k.dim,
+    CASE WHEN n.dim = 'total' THEN n.kpi_id ELSE n.kpi_id || '.' || v.val END, NULL, NULL, NULL, k.unit, NULL, NULL, v.n,
+    v.missing, true, false, false, false, false, false
+FROM series AS k JOIN series_window AS w USING (sid)
+JOIN value_of AS v ON v.wid = w.wid AND v.basis = 'current'
+JOIN series AS n ON n.sid = v.sid AND n.dense AND n.kind <> 'rate_median'
+JOIN grp AS g ON g.gid = v.gid SEMI JOIN series_grain AS x ON x.sid = k.sid AND x.grain = g.grain
+WHERE k.kind = 'restatement';
 
 CREATE TABLE kpi_values AS
 WITH candidate AS (

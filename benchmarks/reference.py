@@ -761,9 +761,10 @@ def run(inbox: Path, database: Path, threads: int, memory: str) -> dict[str, Any
 
 
 def _all(con: duckdb.DuckDBPyConnection, name: str, forms: Mapping[str, Form]) -> None:
-    for statement in _script(name):
-        for name, text in _REPEATED.items():
-            statement = statement.replace(name, text)
+    for written in _script(name):
+        statement = written
+        for mark, text in _REPEATED.items():
+            statement = statement.replace(mark, text)
         for sql in _expanded(statement, forms):
             con.execute(sql)
 

@@ -76,7 +76,7 @@ def _actions(con: duckdb.DuckDBPyConnection, form: Form) -> None:
     table, own = form.table, form.key[-1]
     con.execute(
         f"""INSERT INTO hit
-        SELECT t.no, 'GEN-U01', t.r, '{own}' FROM {table} AS t SEMI JOIN unfolded USING (no) JOIN unfolded AS u USING (no)
+        SELECT t.no, 'GEN-U01', t.r, '{own}' FROM {table} AS t JOIN unfolded AS u USING (no)
         WHERE t.r < {CARRIED} AND t.{own} IS NOT NULL AND (t.record_action = 'I') = EXISTS (
             SELECT 1 FROM {table} AS e WHERE e.no = u.base AND e.kh = t.kh AND e.record_action IS DISTINCT FROM 'D')"""
     )

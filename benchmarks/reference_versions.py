@@ -213,8 +213,8 @@ def _differ(
 ) -> set[int]:
     """Of pairs (form, filing, the one it is compared with) the filings whose rows are not the same."""
     by_form: dict[str, list[list[int]]] = defaultdict(list)
-    for form, no, other in pairs:
-        by_form[form].append([no, other])
+    for code, no, other in pairs:
+        by_form[code].append([no, other])
     differing: set[int] = set()
     for code, asked in by_form.items():
         form = forms[code]

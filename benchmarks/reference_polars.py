@@ -24,6 +24,7 @@ from benchmarks import reference
 from benchmarks.reference_files import Column, Filing, Form
 
 _POLARS_THREADS = "POLARS_MAX_THREADS"
+_TOO_LARGE, _MANY = 10**12, 1000
 
 
 def _rules() -> dict[str, list[Any]]:
@@ -31,10 +32,21 @@ def _rules() -> dict[str, list[Any]]:
     import polars as pl
 
     c = pl.col
-    day = lambda name: c(name).dt.date()  # noqa: E731 - short for the lines below
-    given = lambda name: c(name).is_not_null()  # noqa: E731
-    empty = lambda name: c(name).is_null()  # noqa: E731
-    starts = lambda name, text: c(name).cat.starts_with(text)  # noqa: E731
+
+    def day(name: str) -> Any:
+        return c(name).dt.date()
+
+    def given(name: str) -> Any:
+        return c(name).is_not_null()
+
+    def empty(name: str) -> Any:
+        return c(name).is_null()
+
+    def starts(name: str, text: str) -> Any:
+        return c(name).cat.starts_with(text)
+
+    def yes(name: str) -> Any:
+        return (c(name) == "Y").fill_null(value=False)
 
     def is_in(name: str, *values: str) -> Any:
         return reduce(lambda a, b: a | b, [c(name) == value for value in values])
@@ -55,7 +67,6 @@ def _rules() -> dict[str, list[Any]]:
         "q5_surrender_loss",
         "q6_cooling_off",
     )
-    yes = lambda name: (c(name) == "Y").fill_null(value=False)  # noqa: E731
     property_lines = (
         "机动车辆",
         "保证",
@@ -125,7 +136,7 @@ def _rules() -> dict[str, list[Any]]:
             .fill_null(value=False)
             | (c("success_count") > pl.min_horizontal("done_count", "due_count")).fill_null(value=False)
             | (c("done_count") > c("due_count")).fill_null(value=False),
-            (c("due_count") > 1000) & (c("success_count") <= c("due_count"))
+            (c("due_count") > _MANY) & (c("success_count") <= c("due_count"))
             & (c("success_count") * 20000 >= c("due_count") * 19999),
         ],
         "F05": [
@@ -167,7 +178,7 @@ def _facts(column: Column, event: Any) -> dict[str, Any]:
     if column.kind == "integer" and column.non_negative:
         found["GEN-I03"] = [c < 0]
     if column.kind == "decimal":
-        found["GEN-I03"] = [c.abs() >= 1_000_000_000_000, *([c < 0] if column.non_negative else [])]
+        found["GEN-I03"] = [c.abs() >= _TOO_LARGE, *([c < 0] if column.non_negative else [])]
     if column.kind == "text" and column.name != "period":
         found["GEN-I04"] = [c.str.contains(reference.PERSON)]
     filled = {rule: [part.fill_null(value=False) for part in own] for rule, own in found.items()}
@@ -196,16 +207,16 @@ class Marker:
         """The rows with their words of bits, as `reference` would have marked them."""
         import polars as pl
 
-        frame = pl.from_arrow(rows)
-        assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table becomes a frame
-        facts = con.execute("SELECT no, ps, pe, signed_on FROM b").to_arrow_table()
-        joined = frame.lazy().join(pl.from_arrow(facts).lazy(), on="no", how="left", maintain_order="left")  # type: ignore[union-attr]
+        frame, facts = (
+            pl.DataFrame(rows),
+            pl.DataFrame(con.execute("SELECT no, ps, pe, signed_on FROM b").to_arrow_table()),
+        )
+        joined = frame.lazy().join(facts.lazy(), on="no", how="left", maintain_order="left")
         day = {"F02": pl.col("inquiry_at").dt.date(), "F05": pl.col("found_date")}.get(form.code)
         if day is not None:
-            limits = pl.from_arrow(con.execute("SELECT day, d1, d10, d20 FROM limits").to_arrow_table())
-            joined = joined.with_columns(day.alias("day")).join(
-                limits.lazy(), on="day", how="left", maintain_order="left"
-            )  # type: ignore[union-attr]
+            limits = pl.DataFrame(con.execute("SELECT day, d1, d10, d20 FROM limits").to_arrow_table())
+            joined = joined.with_columns(day.alias("day"))
+            joined = joined.join(limits.lazy(), on="day", how="left", maintain_order="left")
         wide = joined.collect()
         checks = self._in_order(form)
         asked = [expr.fill_null(value=False).any().alias(str(bit)) for bit, expr in checks.items()]

@@ -211,22 +211,20 @@ def _restated(con: duckdb.DuckDBPyConnection, forms: Mapping[str, Form]) -> None
 def _differ(
     con: duckdb.DuckDBPyConnection, forms: Mapping[str, Form], pairs: Iterable[tuple[str, int, int]]
 ) -> set[int]:
-    """Of pairs (form, filing, the one it is compared with) the filings whose rows are not the same."""
-    by_form: dict[str, list[list[int]]] = defaultdict(list)
-    for code, no, other in pairs:
-        by_form[code].append([no, other])
-    differing: set[int] = set()
-    for code, asked in by_form.items():
+    """Of pairs (form, filing, the one it is compared with) the filings whose rows are not the same.
+
+    Rows are compared as the sum of their hashes: order does not matter, repeats do.
+    """
+    asked = list(pairs)
+    sums: dict[int, tuple[int, int]] = {}
+    for code in {code for code, _, _ in asked}:
         form = forms[code]
+        wanted = sorted({no for own, *both in asked if own == code for no in both})
         compared = ", ".join(c.name for c in form.columns if c.name not in ("updated_at", "record_action"))
-        con.execute("CREATE OR REPLACE TEMP TABLE pair (no UINTEGER, other UINTEGER)")
-        con.executemany("INSERT INTO pair VALUES (?, ?)", asked)
-        differing |= {
-            no
-            for (no,) in con.execute(
-                f"""WITH new AS (SELECT p.no, {compared} FROM pair AS p JOIN {form.table} AS t ON t.no = p.no),
-                old AS (SELECT p.no, {compared} FROM pair AS p JOIN {form.table} AS t ON t.no = p.other)
-                SELECT DISTINCT no FROM ((FROM new EXCEPT ALL FROM old) UNION ALL (FROM old EXCEPT ALL FROM new))"""
-            ).fetchall()
-        }
-    return differing
+        for no, count, total in con.execute(
+            f"""SELECT no, count(*), sum(hash({compared})::HUGEINT) FROM {form.table}
+            WHERE no IN (SELECT unnest(?::UINTEGER[])) GROUP BY no""",
+            [wanted],
+        ).fetchall():
+            sums[no] = (count, total)
+    return {no for _, no, other in asked if sums.get(no) != sums.get(other)}

@@ -4,6 +4,21 @@ with comparable as (
     select distinct measure_id
     from {{ ref('kpi_series_measures') }}
     where is_base_of_growth
+),
+
+-- The parts of a measure (by filing, or by the facts that feed it) are one amount.
+monthly as (
+    select
+        measure_id,
+        month,
+        frequency,
+        reporter_code,
+        dimension,
+        dimension_value,
+        sum(amount) as amount
+    from {{ ref('monthly_measures') }}
+    group by all
+    having sum(amount) <> 0
 )
 
 select
@@ -14,7 +29,7 @@ select
     monthly.dimension,
     monthly.dimension_value,
     cast(sum(monthly.amount) as decimal(38, 6)) as amount
-from {{ ref('monthly_measures') }} as monthly
+from monthly
 inner join {{ ref('measure_catalogue') }} as measure
     on monthly.measure_id = measure.measure_id
 inner join {{ ref('int_window_month') }} as window_month

@@ -97,7 +97,7 @@ amount stands with the partition it comes from.
     case when {{ condition }} then 1 else 0 end
 {%- endmacro %}
 
-{#- Rows of monthly_measures that a recounting build replaces: those of facts built whole, and of changed partitions. -#}
+{#- Rows of monthly_measures that a recounting build replaces: facts built whole, changed partitions. -#}
 {% macro recounted_measures() -%}
     filed_by is null
     or (fact, filed_by, filing_period) in (

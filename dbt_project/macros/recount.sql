@@ -1,18 +1,18 @@
 {#-
-Recounting only what changed. A fact that is counted by filing (materialized `incremental`, strategy `recount`)
-consists of partitions: the rows that one reporter filed for one period. Before a build the orchestration
-writes the partitions that may have changed into build.recount, per fact; this build then takes them out of the
-fact, counts them again from what is filed now and leaves the rest alone. Everywhere else (a new database, a
-build by hand, a moment of the past) every partition is counted.
+Recounting only what changed. A fact that is counted by filing (materialized `incremental`, strategy
+`recount`) consists of partitions: the rows that one reporter filed for one period. Before a build the
+orchestration writes the partitions that may have changed into build.recount, per fact; this build then takes
+them out of the fact, counts them again from what is filed now and leaves the rest alone. Everywhere else (a
+new database, a build by hand, a moment of the past) every partition is counted.
 -#}
 
 {#- Whether this build recounts the partitions of build.recount only. -#}
 {% macro recounting() -%}
     {{- return(
         execute
-        and is_incremental()
         and env_var('XIAOBAO_RECOUNT', '') == 'changed'
         and not var('known_at')
+        and is_incremental()
     ) -}}
 {%- endmacro %}
 
@@ -101,7 +101,7 @@ replaces a later one.
     (select {{ columns }} from {{ arguments['temp_relation'] }})
 {%- endmacro %}
 
-{#- Rows of the model being built that this build replaces; a model that holds more than one fact says which. -#}
+{#- Rows of the model being built that this build replaces; a model of more than one fact says which. -#}
 {% macro recounted_rows() -%}
     {%- if config.get('meta', {}).get('replaces') -%}
         {{ context[config.get('meta')['replaces']]() }}

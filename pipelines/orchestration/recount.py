@@ -4,13 +4,15 @@ A fact that is counted by filing consists of partitions (who filed, for which pe
 Put here: the comparison of what the last complete build was made of with what is there now, and the memory of it in the
 build database. Do not put here: how a partition is counted (SQL), running dbt (`models`).
 
-    build.models    one row: what the last complete build was made of, and the latest moment any build has been tried for
+    build.models    one row: what the last complete build was made of, and the moment of the last one begun
     build.counted   every submission in force as that build read it, with a digest of the rows of it that count
     build.recount   partitions to be counted again; grows until a build has succeeded
+    build.window_counted   state of every window (int_window_state) as the last complete build left it
 
 A build that was killed or failed leaves some models of the newer and some of the older state. Its partitions stay in
-`build.recount`, so the next build counts at least these again. Whatever cannot be said by partition (another project,
-other contracts, a moment that moved back, a table that is missing) means: count everything.
+`build.recount`, so the next build counts at least these again; windows are then all counted again. Whatever cannot be
+said by partition (another project, other contracts, a moment that moved back, a table that is missing) means: count
+everything.
 
 This module imports no dagster and no dbt.
 """
@@ -26,13 +28,17 @@ from typing import Any
 import duckdb
 
 STRATEGY = "recount"
-#: Sources that a fact counted by filing may read beside filed forms: they change with the definition or the moment only.
+#: Sources that a fact counted by filing may read beside filed forms: only the definition or the moment changes them.
 _STEADY_SOURCES = {("reference", "run"), ("reference", "working_days")}
 _FILED = "filed"
+#: The model that tells the state of each window.
+_WINDOWS = "intermediate.int_window_state"
 _MEMORY = """
 CREATE SCHEMA IF NOT EXISTS build;
 CREATE TABLE IF NOT EXISTS build.models (digest VARCHAR, definition VARCHAR, as_of DATE);
 CREATE TABLE IF NOT EXISTS build.counted (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, digest UBIGINT);
+CREATE TABLE IF NOT EXISTS build.window_counted (
+    window_id INTEGER, period_type VARCHAR, period VARCHAR, content HUGEINT);
 CREATE TABLE IF NOT EXISTS build.recount (
     fact VARCHAR, filed_by VARCHAR, filing_period VARCHAR, is_filed_anew BOOLEAN);
 """
@@ -91,7 +97,9 @@ def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
         parent: nodes[parent]
         for key in recounted.keys() - own.keys()
         for parent in manifest["parent_map"][key]
-        if parent in nodes and nodes[parent]["resource_type"] == "model" and nodes[parent]["fqn"][1] == "staging"
+        if parent in nodes
+        and nodes[parent]["resource_type"] == "model"
+        and nodes[parent]["fqn"][1] == "staging"
     }
     found = []
     for unique_id, node in sorted({**own, **summed}.items()):
@@ -133,7 +141,9 @@ def remembered_digest(con: duckdb.DuckDBPyConnection) -> str | None:
     return row[0] if row else None
 
 
-def begin(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], definition: str, *, full: bool) -> bool:
+def begin(
+    con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], definition: str, *, full: bool
+) -> bool:
     """A build begins: note what it has to count again. True if partitions tell it, False if everything is counted.
 
     From now on a build is unfinished, until `complete`.
@@ -149,7 +159,7 @@ def begin(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], definitio
     con.execute(_MEMORY)
     row = con.execute("SELECT as_of::DATE FROM reference.run").fetchone()
     as_of = row[0] if row else None
-    last = con.execute("SELECT definition, as_of FROM build.models").fetchone()
+    last = con.execute("SELECT definition, as_of, digest FROM build.models").fetchone()
     by_partition = (
         not full
         and as_of is not None
@@ -165,9 +175,13 @@ def begin(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], definitio
             _note_changes(con, facts_counted_by_filing(manifest), as_of)
         else:
             con.execute("DELETE FROM build.recount")
+        if not by_partition or last is None or last[2] is None:
+            con.execute("DELETE FROM build.window_counted")
         con.execute("DELETE FROM build.models")
         # Unless everything is counted first, a killed build leaves nothing that partitions could be compared with.
-        con.execute("INSERT INTO build.models VALUES (NULL, ?, ?)", [definition if by_partition else None, as_of])
+        con.execute(
+            "INSERT INTO build.models VALUES (NULL, ?, ?)", [definition if by_partition else None, as_of]
+        )
     except BaseException:
         con.execute("ROLLBACK")
         raise
@@ -182,6 +196,11 @@ def complete(con: duckdb.DuckDBPyConnection, definition: str, digest: str) -> No
     con.execute("DELETE FROM build.recount")
     con.execute("DELETE FROM build.counted")
     con.execute(f"INSERT INTO build.counted {_IN_FORCE}")
+    con.execute("DELETE FROM build.window_counted")
+    if _is_there(con, _WINDOWS):
+        con.execute(
+            f"INSERT INTO build.window_counted SELECT window_id, period_type, period, content FROM {_WINDOWS}"
+        )
     con.execute("DELETE FROM build.models")
     con.execute("INSERT INTO build.models SELECT ?, ?, as_of::DATE FROM reference.run", [digest, definition])
     con.execute("COMMIT")
@@ -197,9 +216,13 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
     )
     stored = {
         name
-        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'").fetchall()
+        for (name,) in con.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'"
+        ).fetchall()
     }
-    changed = [form for (form,) in con.execute("SELECT DISTINCT form FROM changed WHERE form IS NOT NULL").fetchall()]
+    changed = [
+        form for (form,) in con.execute("SELECT DISTINCT form FROM changed WHERE form IS NOT NULL").fetchall()
+    ]
     # Who a row is of stands in the row; the envelope says the same of every form that only its filer files.
     con.execute("CREATE OR REPLACE TEMP TABLE changed_filer AS SELECT DISTINCT form, filed_by FROM changed")
     for form in changed:
@@ -243,11 +266,15 @@ def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[st
 
 
 def _all_there(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any]) -> bool:
-    there = {
-        f"{schema}.{name}"
-        for schema, name in con.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
-    }
-    return set(kept_tables(manifest)) <= there
+    return all(_is_there(con, table) for table in kept_tables(manifest))
+
+
+def _is_there(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return bool(
+        con.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name || '.' || table_name = ?", [table]
+        ).fetchone()
+    )
 
 
 def _has_column(con: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:

@@ -25,9 +25,12 @@ select
     inquiry.escalated_to_regulator_on is not null as is_escalated,
     inquiry.first_contact_at is null
     and coalesce(limits.next_working_day >= run.as_of_date, false) as is_contact_not_yet_due,
-    coalesce(cast(inquiry.first_contact_at as date) <= limits.next_working_day, false) as is_contacted_in_time,
-    {{ changes_after('limits.next_working_day',
-        'inquiry.first_contact_at is null and limits.next_working_day >= run.as_of_date') }} as changes_on
+    coalesce(cast(inquiry.first_contact_at as date) <= limits.next_working_day, false)
+        as is_contacted_in_time,
+    {{ changes_after(
+        'limits.next_working_day',
+        'inquiry.first_contact_at is null and limits.next_working_day >= run.as_of_date'
+    ) }} as changes_on
 from {{ recounted(ref('stg_f02')) }} as inquiry
 cross join {{ ref('int_run') }} as run
 left join limits

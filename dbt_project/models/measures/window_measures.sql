@@ -1,5 +1,10 @@
 -- 期间计量: measures summed over windows and counted for the institution of each basis. A stock is that of the
 -- window's last month. Comparable sums exist for the measures that growth is computed on.
+-- depends_on: {{ ref('int_window_changed') }}
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with comparable as (
     select distinct measure_id
     from {{ ref('kpi_series_measures') }}
@@ -32,7 +37,7 @@ select
 from monthly
 inner join {{ ref('measure_catalogue') }} as measure
     on monthly.measure_id = measure.measure_id
-inner join {{ ref('int_window_month') }} as window_month
+inner join {{ windowed(ref('int_window_month')) }} as window_month
     on
         monthly.month = window_month.month
         and (measure.window_rule = 'flow' or window_month.is_last_month)

@@ -1,6 +1,6 @@
--- 报送行数: what is in force of each form that is kept by record, per reporter: rows, records (keys), and records of
--- which some state is a deletion. Of a form whose fact is counted by filing, reporters with changed filings are
--- counted again; others are always counted.
+-- 报送行数: what is in force of each form that is kept by record, per reporter: rows, records (keys), and
+-- records of which some state is a deletion. Of a form whose fact is counted by filing, reporters with
+-- changed filings are counted again; others are always counted.
 {{ config(
     materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
     meta={'replaces': 'recounted_records'}

@@ -1,12 +1,16 @@
 -- 指标值: every KPI at every grain and window, with the counts behind it, its status, its rank among insurers
 -- of a type.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_values'}
+) }}
 with chained as (
     {% for step in [
         'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median', 'kpi_spread',
         'kpi_restatement', 'kpi_agreement'
     ] -%}
         select {{ step_columns() }}
-        from {{ ref(step) }}
+        from {{ windowed(ref(step)) if step not in ['kpi_restatement', 'kpi_agreement'] else ref(step) }}
         {{ "where basis = 'current'" if step == 'kpi_ratio' }}
         {{ 'union all' if not loop.last }}
     {% endfor %}

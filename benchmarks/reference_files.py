@@ -25,13 +25,17 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-FORMS = ("F04", "F06", "F02", "F05", "F01", "F03", "F11", "R01", "R03")
+FORMS = (
+    "F04", "F06", "F02", "R05", "F05", "F04S", "F01", "R06", "F13", "F10", "R01", "F12", "F03", "R07", "F09", "F07",
+    "F08", "F11", "F15", "F16", "F17", "R08", "R03",
+)  # fmt: skip
 
 _PREAMBLE = 20
 _DICTIONARY_KINDS = ("code", "enum", "boolean", "date", "integer")
@@ -89,6 +93,7 @@ class Form:
     days: int | None
     side: str
     classes: tuple[str, ...]
+    reject: str
     event: str | None
     key: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -141,6 +146,7 @@ def _form(document: Mapping[str, Any], own: Mapping[str, Any], lists: Mapping[st
         days=service.get("latency"),
         side=own["side"],
         classes=tuple(own.get("obligedClasses") or ()),
+        reject=str(own.get("rejectAbove", 1)),
         event=own.get("eventDate"),
         key=tuple(name for _, name in keys),
         columns=columns,
@@ -279,6 +285,7 @@ def _judge_envelope(filing: Filing, forms: Mapping[str, Form]) -> None:
         form is None
         or fields["version"] != form.version
         or bounds is None
+        or str(bounds[1]) < form.first_day
         or (form.frequency == "monthly" and not monthly)
         or (form.frequency == "quarterly" and monthly)
     ):
@@ -288,8 +295,6 @@ def _judge_envelope(filing: Filing, forms: Mapping[str, Form]) -> None:
         broken.add("ENV-S07")
     if fields["state"] != "SUBMITTED":
         broken.add("ENV-S09")
-    if fields["kind"] in ("CORRECTION", "WITHDRAW"):
-        broken.add("ENV-S06")
 
 
 def bounds_of(period: str) -> tuple[date, date] | None:
@@ -322,7 +327,7 @@ def read_filing(filing: Filing, form: Form) -> None:
     filing.read = True
     if fields["row_count"] != filing.rows:
         filing.broken.add("ENV-S02")
-    if (fields["kind"] == "NIL") == (filing.rows > 0) and fields["kind"] in ("NIL", "ORIGINAL", "RESUBMIT"):
+    if (fields["kind"] in ("NIL", "WITHDRAW")) == (filing.rows > 0):
         filing.broken.add("ENV-S05")
     if filing.broken:
         filing.table, filing.sound = None, {}
@@ -351,7 +356,7 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
         return
     table, skipped = found
     count = table.num_rows + len(skipped)
-    rows = pa.array(range(above + 1, above + count + 1), pa.uint32())
+    rows = pa.array(np.arange(above + 1, above + count + 1, dtype=np.uint32))
     if skipped:
         rows = rows.filter(pa.array([number not in skipped for number in range(1, count + 1)]))
     if encoding == "gb18030":
@@ -517,7 +522,7 @@ def _keep(filing: Filing, form: Form, table: pa.Table, rows: pa.Array) -> None:
     filing.rows = table.num_rows
     table = table.select([column.name for column in form.columns])
     filing.table = table.append_column("r", rows).append_column(
-        "no", pa.array([filing.number] * table.num_rows, pa.uint16())
+        "no", pa.array(np.full(table.num_rows, filing.number, np.uint32))
     )
     if not table.num_rows:
         return

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         default=1024 * _MiB, ge=1, description="Largest unzipped size of a workbook, bytes (zip bombs)."
     )
     max_cells: int = Field(
-        default=5_000_000, ge=1, description="Most cells of a workbook's data sheet, empty ones included."
+        default=5_000_000, ge=1, description="Most filled cells of a workbook, all its sheets together."
     )
     read_seconds: float = Field(
         default=120.0, gt=0, description="Longest time to read one file, seconds; then it is rejected."

@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field
+from functools import reduce
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -102,19 +104,21 @@ class _Parsed:
     def numbers(self) -> pa.Array:
         """Record number of each row of the table."""
         skipped = {number for number, _ in self.misshapen} | set(self.blank)
-        count = self.table.num_rows + len(skipped)
-        if not skipped:
-            return pa.array(range(1, count + 1), pa.uint32())
-        return pa.array([number for number in range(1, count + 1) if number not in skipped], pa.uint32())
+        numbers = pl.int_range(1, self.table.num_rows + len(skipped) + 1, dtype=pl.UInt32, eager=True)
+        return (numbers.filter(~numbers.is_in(list(skipped))) if skipped else numbers).to_arrow()
+
+    def filled(self) -> pa.ChunkedArray | None:
+        """Which rows hold something; None when all do, as one column without a gap tells."""
+        if any(column.null_count == 0 for column in self.table.columns):
+            return None
+        filled = reduce(pc.or_, map(pc.is_valid, self.table.columns))
+        return None if pc.all(filled, min_count=0).as_py() else filled
 
 
 def _fill(form: Form, grid: Grid, parsed: _Parsed, lines_above: int) -> None:
     table, numbers = parsed.table, pc.add(parsed.numbers(), pa.scalar(lines_above, pa.uint32()))
-    filled = None
-    for name in table.column_names:
-        here = pc.is_valid(table[name])
-        filled = here if filled is None else pc.or_(filled, here)
-    if filled is not None and not pc.all(filled, min_count=0).as_py():
+    filled = parsed.filled()
+    if filled is not None:
         grid.blank_rows = table.num_rows
         table = table.filter(filled)
         numbers = numbers.filter(filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled)

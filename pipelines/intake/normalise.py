@@ -41,12 +41,14 @@ _WIDE_KINDS = ("code", "enum", "boolean", "date", "timestamp", "integer", "decim
 def normalise(form: Form, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Normalise the text cells of many files of one form at once.
 
-    `frame` holds the contract's columns as strings plus `submission_no` and `row_no`. Returns the frame put right and
-    the changed cells: submission_no, row_no, column_name, filed, normalised.
+    `frame` holds columns of the contract as strings (those that need looking at) plus `submission_no` and `row_no`.
+    Returns the frame put right and the changed cells: submission_no, row_no, column_name, filed, normalised.
     """
     repaired_columns: list[pl.Series] = []
     damages: list[pl.DataFrame] = []
     for column in form.columns:
+        if column.name not in frame.columns:
+            continue
         filed = frame[column.name]
         repaired = _repair(column, filed)
         if repaired is None:

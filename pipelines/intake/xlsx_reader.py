@@ -1,58 +1,44 @@
-"""Read an XLSX filing as text with cell addresses: streamed, bounded in size, cells and time.
+"""Read an XLSX filing as text with cell addresses: bounded in size, cells and time.
 
-Belongs here: workbooks. openpyxl's read-only mode is used because it keeps addresses, cell types and error values;
-calamine drops leading empty rows and turns `#DIV/0!` into an empty cell (docs/decisions/0003). Bounds are checked on
-the zip before any sheet is parsed. A cell that IS a number or a date is written in canonical text, which is no damage.
-Does not belong here: CSV, and text normalisation (`normalise`).
+Belongs here: workbooks. calamine reads the cells, after `container` has seen that they are within bounds and made error
+cells text, which calamine would give as empty (docs/decisions/0024). A cell that IS a number or a date is written in
+canonical text, which is no damage. Does not belong here: CSV, and text normalisation (`normalise`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import io
-import time
-import warnings
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from functools import reduce
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import Form
+from pipelines.intake.container import Clock, WorkbookRefusedError, XlsxLimits, damaged, made_safe
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import MAX_PREAMBLE_LINES, Grid, locate_header, map_headers, text_table
 
-_OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
-_ZIP_MAGIC = b"PK\x03\x04"
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
+
+__all__ = [
+    "Row", "WorkbookRefusedError", "XlsxLimits", "cell_text", "first_data_rows", "is_cover", "read_xlsx", "sheet_rows",
+]  # fmt: skip
+
 #: Sheets whose names mark the cover (envelope) rather than data.
 COVER_SHEETS = ("封面", "cover")
-_CLOCK_EVERY_ROWS = 256
-#: The workbook is read from memory, so these are this machine's trouble and never the filer's fault.
-_OURS = (MemoryError, OSError)
-_MAX_PARTS = 10_000
+#: Rows turned into columns at once.
+_ROWS_AT_ONCE = 8192
 #: Whole floats below this are exact integers.
 _EXACT_FLOAT = 1e15
-
-
-@dataclass(frozen=True, slots=True)
-class XlsxLimits:
-    """Bounds of one workbook: unzipped bytes, non-empty cells over all sheets, seconds of reading."""
-
-    unzipped_bytes: int = 1 << 30
-    cells: int = 5_000_000
-    seconds: float = 120.0
-
-
-class WorkbookRefusedError(Exception):
-    """A workbook that cannot or must not be read; `fault` says why, for the filer."""
-
-    def __init__(self, fault: Fault) -> None:
-        """Carry the fault beside its sentence."""
-        super().__init__(fault.detail)
-        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,116 +49,87 @@ class Row:
     cells: list[str | None]
 
 
-def check_container(data: bytes, limits: XlsxLimits) -> None:
-    """Refuse what is not a readable, bounded zip: encrypted, old .xls, truncated, or a zip bomb."""
-    if data.startswith(_OLE_MAGIC):
-        raise WorkbookRefusedError(
-            Fault(
-                "ENV-S01", "工作簿有密码保护或为旧版 .xls 格式,请另存为不加密的 .xlsx", value="OLE container"
-            )
-        )
-    if not data.startswith(_ZIP_MAGIC):
-        raise WorkbookRefusedError(Fault("ENV-S01", "文件不是 .xlsx 工作簿", value=data[:8].hex(" ")))
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as container:
-            members = container.infolist()
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise WorkbookRefusedError(
-            Fault("ENV-S01", "工作簿被截断或已损坏,无法打开", value=str(error)[:120])
-        ) from error
-    total = sum(member.file_size for member in members)
-    if total > limits.unzipped_bytes or len(members) > _MAX_PARTS:
-        raise WorkbookRefusedError(
-            Fault(
-                "ENV-S01",
-                f"工作簿解压后 {total} 字节、{len(members)} 个部件,超过上限 {limits.unzipped_bytes} 字节",
-                value=str(total),
-                expected=f"<= {limits.unzipped_bytes}",
-            )
-        )
+class Sheet:
+    """A sheet's cells as they stand, to be gone through once: its rows, by their number, blank ones included."""
+
+    def __init__(self, name: str, cells: CalamineSheet, clock: Clock) -> None:
+        """Nothing is converted yet."""
+        self.name = name
+        self.width = cells.total_width
+        start = cells.start
+        self._left = [""] * (start[1] if start else 0)
+        self._rows = enumerate(cells.iter_rows() if start else (), start=1)
+        self._clock = clock
+
+    def values(self) -> Iterator[tuple[int, list[object]]]:
+        """Number and values of every row, each as wide as the sheet."""
+        for number, values in self._rows:
+            yield number, [*self._left, *values]
+
+    def rows(self) -> Iterator[Row]:
+        """The rows that hold something, as text."""
+        return (row for row in map(_as_text, self.values()) if row is not None)
+
+    def blocks(self, before: Sequence[tuple[int, list[object]]]) -> Iterator[tuple[int, list[pa.Array]]]:
+        """The rows `before` and all that follow, as columns of text: first row's number, one array a column."""
+        rest = chain(before, self.values())
+        while block := list(islice(rest, _ROWS_AT_ONCE)):
+            self._clock.check(f"第 {block[0][0]} 行")
+            yield block[0][0], [_texts(column) for column in zip(*(row for _, row in block), strict=True)]
+
+
+def _as_text(numbered: tuple[int, list[object]]) -> Row | None:
+    texts = [cell_text(value) for value in numbered[1]]
+    return None if all(text is None for text in texts) else Row(numbered[0], texts)
+
+
+def sheets(data: bytes, limits: XlsxLimits) -> Iterator[Sheet]:
+    """The sheets in workbook order, within the limits; raises WorkbookRefusedError."""
+    clock = Clock(limits.seconds)
+    safe = made_safe(data, limits, clock)
+    from python_calamine import SheetTypeEnum, load_workbook  # most filings are CSV
+
+    with _read_as_damaged("工作簿结构已损坏,无法打开"):
+        book = load_workbook(io.BytesIO(safe))
+        names = [told.name for told in book.sheets_metadata if told.typ == SheetTypeEnum.WorkSheet]
+    for name in names:
+        with _read_as_damaged(f"工作表“{name}”已损坏,无法读取"):
+            cells = book.get_sheet_by_name(name)
+        yield Sheet(name, cells, clock)
 
 
 def sheet_rows(data: bytes, limits: XlsxLimits) -> Iterator[tuple[str, Iterator[Row]]]:
     """Yield (sheet name, its non-blank rows) in workbook order, within the limits; raises WorkbookRefusedError."""
-    check_container(data, limits)
-    from openpyxl import load_workbook  # heavy, and most filings are CSV
+    for sheet in sheets(data, limits):
+        yield sheet.name, sheet.rows()
 
+
+@contextmanager
+def _read_as_damaged(detail: str) -> Iterator[None]:
+    """Whatever calamine raises is the file's fault, for it reads from memory; a lack of memory is ours."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # openpyxl warns about styles it does not need
-            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-    except _OURS:
+        yield
+    except MemoryError:
         raise
     except Exception as error:
-        raise WorkbookRefusedError(
-            Fault("ENV-S01", "工作簿结构已损坏,无法打开", value=f"{type(error).__name__}: {error}"[:160])
-        ) from error
-    budget = _Budget(limits)
-    try:
-        for sheet in book.worksheets:
-            sheet.reset_dimensions()
-            yield sheet.title, _rows(sheet, budget)
-    finally:
-        book.close()
+        raise damaged(detail, error) from error
+    except BaseException as error:  # a Rust panic is no Exception, and its class cannot be imported
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damaged(detail, f"{type(error).__name__}: {error}") from error
 
 
-@dataclass(slots=True)
-class _Budget:
-    limits: XlsxLimits
-    cells: int = 0
-    started: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.started = time.monotonic()
-
-    def spend(self, cells: int, row_number: int) -> None:
-        self.cells += cells
-        if self.cells > self.limits.cells:
-            raise WorkbookRefusedError(
-                Fault(
-                    "ENV-S01",
-                    f"工作簿单元格超过上限 {self.limits.cells}(读到第 {row_number} 行)",
-                    value=str(self.cells),
-                    expected=f"<= {self.limits.cells}",
-                )
-            )
-
-    def check_clock(self, row_number: int) -> None:
-        spent = time.monotonic() - self.started
-        if spent > self.limits.seconds:
-            raise WorkbookRefusedError(
-                Fault(
-                    "ENV-S01",
-                    f"读取工作簿超过 {self.limits.seconds:.0f} 秒(读到第 {row_number} 行):请删除多余的空白单元格",
-                    value=f"row {row_number}",
-                )
-            )
-
-
-def _rows(sheet: object, budget: _Budget) -> Iterator[Row]:
-    number = 0
-    try:
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):  # type: ignore[attr-defined]
-            if number % _CLOCK_EVERY_ROWS == 0:
-                budget.check_clock(number)
-            texts = [cell_text(value) for value in cells]
-            filled = sum(text is not None for text in texts)
-            if filled:
-                budget.spend(filled, number)
-                yield Row(number, texts)
-    except WorkbookRefusedError:
-        raise
-    except _OURS:
-        raise
-    except Exception as error:
-        raise WorkbookRefusedError(
-            Fault(
-                "ENV-S01",
-                f"工作表第 {number + 1} 行附近已损坏,无法读取",
-                number + 1,
-                value=f"{type(error).__name__}: {error}"[:160],
-            )
-        ) from error
+def _texts(values: Sequence[object]) -> pa.Array:
+    """The cells of a column as `cell_text` gives them, each different value converted once."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        texts = pa.array(values, pa.string())
+        blank = pc.or_(pc.equal(texts, ""), pc.utf8_is_space(texts))
+        return pc.if_else(blank, pa.scalar(None, pa.string()), texts) if pc.any(blank).as_py() else texts
+    if bool in kinds:  # True == 1, but not as text
+        return pa.array([cell_text(value) for value in values], pa.string())
+    known = {value: cell_text(value) for value in set(values)}
+    return pa.array([known[value] for value in values], pa.string())
 
 
 def cell_text(value: object) -> str | None:
@@ -211,7 +168,8 @@ def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -
     wanted = {normalise_sheet_name(sheet.text) for sheet in form.sheets}
     passed: list[str] = []
     try:
-        for index, (name, rows) in enumerate(sheet_rows(data, limits)):
+        for index, sheet in enumerate(sheets(data, limits)):
+            name = sheet.name
             covers = index == 0 and (has_cover or is_cover(name))
             if covers or (wanted and normalise_sheet_name(name) not in wanted):
                 passed.append(name)
@@ -226,7 +184,7 @@ def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -
                 )
                 break
             grid.sheet = name
-            _read_sheet(form, grid, rows)
+            _read_sheet(form, grid, sheet)
             if not wanted:
                 break
         if grid.sheet is None:
@@ -260,10 +218,14 @@ def _no_sheet(form: Form, passed: list[str]) -> Fault:
     )
 
 
-def _read_sheet(form: Form, grid: Grid, rows: Iterator[Row]) -> None:
+def _read_sheet(form: Form, grid: Grid, sheet: Sheet) -> None:
+    seen: list[tuple[int, list[object]]] = []
     top: list[Row] = []
-    for row in rows:
-        top.append(row)
+    for numbered in sheet.values():
+        seen.append(numbered)
+        row = _as_text(numbered)
+        if row is not None:
+            top.append(row)
         if len(top) > MAX_PREAMBLE_LINES:
             break
     index = locate_header(form, [row.cells for row in top])
@@ -281,34 +243,40 @@ def _read_sheet(form: Form, grid: Grid, rows: Iterator[Row]) -> None:
     grid.header_row = header.number
     grid.headers, faults = map_headers(form, header.number, header.cells)
     grid.faults.extend(faults)
-    width = max((h.position for h in grid.headers), default=0)
-    columns: list[list[str | None]] = [[] for _ in range(width)]
-    numbers: list[int] = []
-    mapped = {h.position for h in grid.headers}
+    blocks: list[pa.Table] = []
     last = header.number
-    for row in _chain(top[index + 1 :], rows):
-        grid.blank_rows += row.number - last - 1
-        last = row.number
-        cells = row.cells
-        stray = [p for p, text in enumerate(cells, start=1) if text is not None and p not in mapped]
-        if stray and not faults:
-            grid.faults.append(
-                Fault(
-                    "ENV-S01",
-                    f"第 {row.number} 行第 {stray[0]} 列有内容,但该列没有表头",
-                    row.number,
-                    value=(cells[stray[0] - 1] or "")[:80],
-                )
-            )
-        numbers.append(row.number)
-        for position in range(width):
-            columns[position].append(cells[position] if position < len(cells) else None)
-    grid.rows_read = len(numbers)
+    for first, columns in sheet.blocks(seen[header.number :]):
+        numbers = pa.array(range(first, first + len(columns[0])), pa.uint32())
+        filled = reduce(pc.or_, (pc.is_valid(column) for column in columns))
+        if not pc.all(filled).as_py():
+            numbers, columns = numbers.filter(filled), [column.filter(filled) for column in columns]  # noqa: PLW2901
+        if not faults:
+            grid.faults.extend(_strays(grid, numbers, columns))
+        names = [f"c{position}" for position in range(1, len(columns) + 1)]
+        blocks.append(pa.table([*columns, numbers], names=[*names, "row_no"]))
+        grid.rows_read += len(numbers)
+        last = numbers[-1].as_py() if len(numbers) else last
+    grid.blank_rows = last - header.number - grid.rows_read
     if not grid.faults:
-        by_name = {h.column_name: pa.array(columns[h.position - 1], pa.string()) for h in grid.headers}
-        grid.table = text_table(form, by_name, pa.array(numbers, pa.uint32()))
+        names = [f"c{h.position}" for h in grid.headers]
+        empty = pa.schema([*((name, pa.string()) for name in names), ("row_no", pa.uint32())]).empty_table()
+        table = pa.concat_tables(block.select(empty.column_names) for block in [empty, *blocks])
+        table = table.combine_chunks()
+        by_name = {h.column_name: table[f"c{h.position}"] for h in grid.headers}
+        grid.table = text_table(form, by_name, table["row_no"])
 
 
-def _chain(first: list[Row], rest: Iterator[Row]) -> Iterator[Row]:
-    yield from first
-    yield from rest
+def _strays(grid: Grid, numbers: pa.Array, columns: list[pa.Array]) -> Iterator[Fault]:
+    """A fault for each row with content beside the table, naming the first such cell."""
+    mapped = {h.position for h in grid.headers}
+    found: dict[int, tuple[int, str]] = {}
+    for position, column in enumerate(columns, start=1):
+        if position in mapped or column.null_count == len(column):
+            continue
+        for number, text in zip(numbers.to_pylist(), column.to_pylist(), strict=True):
+            if text is not None:
+                found.setdefault(number, (position, text))
+    for number, (position, text) in sorted(found.items()):
+        yield Fault(
+            "ENV-S01", f"第 {number} 行第 {position} 列有内容,但该列没有表头", number, value=text[:80]
+        )

@@ -142,7 +142,7 @@ def settle(settings: Settings, progress: ProgressCallback | None = None) -> Sett
         settle_filings(con, catalogue, as_of=settings.as_of)
         if progress:
             progress("settled", 1, 2)
-        write_receipts(con, catalogue, settings.outbox)
+        write_receipts(con, catalogue, settings.outbox, processes=settings.threads)
         if progress:
             progress("receipts", 2, 2)
         return _settle_summary(con)
@@ -211,7 +211,7 @@ def publish(settings: Settings) -> ReleaseSummary:
             made_of=made_of,
         )
         note_effects(con, own_effects(release.path))
-        write_receipts(con, catalogue, settings.outbox)
+        write_receipts(con, catalogue, settings.outbox, processes=settings.threads)
     return ReleaseSummary(
         release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
     )

@@ -18,13 +18,20 @@ import pyarrow as pa
 
 from pipelines.contracts.model import Catalogue, EnvelopeFact, Form
 from pipelines.intake.archive import Archive
+from pipelines.intake.canonical import Cells, joined, typed_cells
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
 from pipelines.intake.normalise import normalise
 from pipelines.intake.persons import hide_damages, hide_persons
 from pipelines.intake.reading import read_parcel
 from pipelines.intake.xlsx_reader import XlsxLimits
-from pipelines.validation.marks import BATCH_CONSTANTS, CLEAR_TEXT_PERSON, MarkPlan, compile_marks
+from pipelines.validation.marks import (
+    BATCH_CONSTANTS,
+    CLEAR_TEXT_PERSON,
+    MarkPlan,
+    compile_marks,
+    values_at_any_time,
+)  # fmt: skip
 from pipelines.validation.screening import shown_sql
 from pipelines.validation.structure import judge_file
 from pipelines.validation.suite import validate_marks
@@ -124,11 +131,13 @@ def load_batch(
     evidence; without it (a filer's own check) nothing is found differently and seconds of start-up are saved.
     """
     on_cover = _covered(con, parcels)
+    values = values_at_any_time(catalogue, form)
 
-    def read(parcel: Unread) -> Grid | _Failed:
+    def read(parcel: Unread) -> tuple[Grid, Cells | None] | _Failed:
         data = archive.data(parcel.archive_path)
+        cells = None
         try:
-            return read_parcel(
+            grid = read_parcel(
                 form,
                 data,
                 declared_encoding=parcel.declared_encoding,
@@ -137,16 +146,20 @@ def load_batch(
                 period_end=parcel.period_end,
                 stated=parcel.stated,
             )
+            if grid.table is not None:
+                cells = typed_cells(form, grid.table, values)
+                grid.table = cells.table  # so that the text can be let go
         except (MemoryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - any other defect of ours must not stop the other insurers
             return _Failed(f"{type(error).__name__}: {error}"[:500])
+        return grid, cells
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
         outcomes = list(zip(parcels, pool.map(read, parcels), strict=True))
     failed = [(parcel.submission_no, found.error) for parcel, found in outcomes if isinstance(found, _Failed)]
-    pairs = [(parcel, found) for parcel, found in outcomes if isinstance(found, Grid)]
-    parcels, grids = [parcel for parcel, _ in pairs], [grid for _, grid in pairs]
+    was_read = [(parcel, *found) for parcel, found in outcomes if not isinstance(found, _Failed)]
+    parcels, grids = [parcel for parcel, _, _ in was_read], [grid for _, grid, _ in was_read]
     faults: dict[int, list[Fault]] = {}
     for parcel, grid in zip(parcels, grids, strict=True):
         found = judge_file(
@@ -158,19 +171,19 @@ def load_batch(
         )
         if found:
             faults[parcel.submission_no] = found
-    clean = {p.submission_no: g for p, g in zip(parcels, grids, strict=True) if p.submission_no not in faults}
-    plan = compile_marks(catalogue, form)
+    clean = {p.submission_no: cells for p, _, cells in was_read if p.submission_no not in faults}
     with transaction(con):
         _note_failures(con, failed, [parcel.submission_no for parcel in parcels], program_version)
         _forget(con, form, [parcel.submission_no for parcel in parcels])
-        text, damages = _stage(con, form, clean)
+        staged, damages = _stage(con, form, clean)
+        plan = compile_marks(catalogue, form, staged.canonical)
         _store(con, plan)
-        for number, found in _disagreements(con, form, text).items():
+        for number, found in _disagreements(con, plan).items():
             faults.setdefault(number, []).extend(found)
         stored = [number for number in clean if number not in faults]
         _keep_only(con, form, stored)
         _note_readings(con, catalogue, parcels, grids, set(stored))
-        _note_findings(con, plan, faults, damages, stored, text)
+        _note_findings(con, plan, faults, damages, stored, staged.table)
         result = validate_marks(con, catalogue, plan) if prove else None
         for table in ("batch", "broken_rows"):
             con.execute(f"DROP TABLE IF EXISTS {table}")
@@ -230,28 +243,28 @@ def _forget(con: duckdb.DuckDBPyConnection, form: Form, numbers: list[int]) -> N
 
 
 def _stage(
-    con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Grid]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Show DuckDB the text of all clean files as `staged`, where it lies in memory; what is read of it is read once.
+    con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Cells | None]
+) -> tuple[Cells, pl.DataFrame]:
+    """Show DuckDB the cells of all clean files as `staged`, where they lie in memory; what is read of it is read once.
 
-    Returns that text (contract columns, `text_facts` of persons, `row_no`, `submission_no`) and the cells that were
-    put right. The temp table `batch` tells of each file what its envelope says.
+    `staged` has the contract's columns (in their type those that are canonical in all files, else as text put right),
+    `text_facts` of persons, `row_no`, `submission_no`. Returns it, and the cells that were put right.
+    The temp table `batch` tells of each file what its envelope says.
     """
-    tables = []
-    for number, grid in clean.items():
-        if grid.table is not None and grid.table.num_rows:
-            numbers = pa.array([number] * grid.table.num_rows, pa.uint32())
-            tables.append(grid.table.append_column("submission_no", numbers))
-    names = [*(column.name for column in form.columns)]
-    schema = pa.schema(
-        [*((name, pa.string()) for name in names), ("row_no", pa.uint32()), ("submission_no", pa.uint32())]
-    )
-    frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables) if tables else schema.empty_table()))
+    filled = [
+        (number, cells) for number, cells in clean.items() if cells is not None and cells.table.num_rows
+    ]
+    cells = joined(form, filled)
+    as_text = [column.name for column in form.columns if column.name not in cells.canonical]
+    frame = pl.DataFrame(pl.from_arrow(cells.table.select([*as_text, "row_no", "submission_no"])))
     frame, damages = normalise(form, frame)
     # from here on no person stands in clear: what DuckDB reads may be spilled to disk
     damages = hide_damages(form, damages)
-    text = hide_persons(form, frame, CLEAR_TEXT_PERSON)
-    con.register("staged", text.to_arrow())
+    text = hide_persons(form, frame, CLEAR_TEXT_PERSON).to_arrow()
+    table = cells.table.drop_columns([*as_text, "row_no", "submission_no"])
+    for name in text.column_names:
+        table = table.append_column(name, text.column(name))
+    con.register("staged", table)
     con.execute("CREATE OR REPLACE TEMP TABLE batch (submission_no UINTEGER)")
     insert_rows(con, "batch", [(number,) for number in clean])
     con.execute(
@@ -263,26 +276,23 @@ def _stage(
             p.prepared_by_key, p.reviewed_by_key, p.approved_by_key
         FROM batch JOIN ledger.parcel AS p USING (submission_no)"""
     )
-    return text, damages
+    return Cells(table, cells.canonical), damages
 
 
-def _disagreements(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> dict[int, list[Fault]]:
+def _disagreements(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> dict[int, list[Fault]]:
     """Files whose rows name another period or reporter than the envelope, or whose sums differ from its totals."""
     faults: dict[int, list[Fault]] = {}
     for column, rule_code, label in (
         ("period", "ENV-S03", "报告期"),
         ("reporter_code", "ENV-S04", "报送机构"),
     ):
-        told = f"SELECT submission_no, {column} AS told FROM batch WHERE {column} IS NOT NULL"
-        stated = _frame(con, told)
-        other = text.select("submission_no", "row_no", column).join(stated, on="submission_no")
-        found_other = (
-            other.filter(pl.col(column) != pl.col("told"))
-            .group_by("submission_no")
-            .agg(pl.len(), pl.col(column).min(), pl.col("told").first(), pl.col("row_no").min())
-            .sort("submission_no")
-        )
-        for number, count, found, needed, first in found_other.iter_rows():
+        found_other = con.execute(
+            f"""
+            SELECT submission_no, count(*), min(s.{column}), any_value(b.{column}), min(row_no)
+            FROM staged AS s JOIN batch AS b USING (submission_no)
+            WHERE s.{column} <> b.{column} GROUP BY submission_no ORDER BY submission_no"""
+        ).fetchall()
+        for number, count, found, needed, first in found_other:
             faults.setdefault(number, []).append(
                 Fault(
                     rule_code,
@@ -291,7 +301,7 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFram
                     expected=needed,
                 )
             )
-    _add_up(con, form, text)
+    _add_up(con, plan)
     unequal = con.execute(
         """
         SELECT submission_no, column_name, declared, coalesce(ours, '无此列或不可合计')
@@ -306,13 +316,14 @@ def _disagreements(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFram
     return faults
 
 
-def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> None:
+def _add_up(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
     """Answer every control total of the form, and every other declared one, with our own sum.
 
     Only readable numbers add up; a name that is no number column of the form has no sum (`ours` NULL). A number can be
     readable and yet not fit its column (too many decimals): files whose filled cells were all typed are summed as
     typed, of the others the text is cast once more.
     """
+    form = plan.form
     declared = con.execute(
         "SELECT DISTINCT column_name FROM ledger.control_total JOIN batch USING (submission_no)"
     ).fetchall()
@@ -321,11 +332,14 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> N
     if not names:
         return
     counts = ", ".join(f"count({name})::UINTEGER AS {name}" for name in names)
-    typed_cells = _frame(con, f"SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no")
-    filled_cells = text.group_by("submission_no").agg(pl.col(names).count())
-    odd = filled_cells.join(typed_cells, on=["submission_no", *names], how="anti")
-    odd_text = text.select("submission_no", *names).join(odd, on="submission_no", how="semi")
-    con.register("odd_text", odd_text.to_arrow())
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE odd AS
+        SELECT submission_no FROM (
+            SELECT submission_no, {counts} FROM staged GROUP BY submission_no
+            EXCEPT SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no)
+        WHERE {str(not plan.canonical.issuperset(names)).lower()}"""
+    )
     typed = ", ".join(f"sum({name})::DECIMAL(38, 6) AS {name}" for name in names)
     as_text = ", ".join(f"sum(try_cast({name} AS DECIMAL(38, 6))) AS {name}" for name in names)
     sums = ", ".join(f"coalesce({name}, 0) AS {name}" for name in names)
@@ -335,9 +349,10 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> N
         UNPIVOT (
             SELECT submission_no, {sums} FROM batch LEFT JOIN (
                 SELECT submission_no, {typed} FROM {_of_batch(form)}
-                WHERE submission_no NOT IN (SELECT submission_no FROM odd_text) GROUP BY submission_no
+                WHERE submission_no NOT IN (FROM odd) GROUP BY submission_no
                 UNION ALL
-                SELECT submission_no, {as_text} FROM odd_text GROUP BY submission_no) USING (submission_no))
+                SELECT submission_no, {as_text} FROM staged
+                WHERE submission_no IN (FROM odd) GROUP BY submission_no) USING (submission_no))
         ON {", ".join(names)} INTO NAME column_name VALUE total;
         UPDATE ledger.control_total AS t SET ours = ledger.trim_zeros(a.total)
         FROM added AS a WHERE a.submission_no = t.submission_no AND a.column_name = t.column_name;
@@ -348,14 +363,9 @@ def _add_up(con: duckdb.DuckDBPyConnection, form: Form, text: pl.DataFrame) -> N
             WHERE t.submission_no = a.submission_no AND t.column_name = a.column_name)
         ORDER BY submission_no, column_name;
         DROP TABLE added;
+        DROP TABLE odd;
         """
     )
-    con.unregister("odd_text")
-
-
-def _frame(con: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
-    """A query's rows, by way of a relation: on a statement's own result DuckDB 2.0 warns of an extra copy."""
-    return pl.DataFrame(con.sql(query).to_arrow_table())
 
 
 def _of_batch(form: Form) -> str:
@@ -429,7 +439,7 @@ def _note_findings(
     faults: dict[int, list[Fault]],
     damages: pl.DataFrame,
     stored: list[int],
-    text: pl.DataFrame,
+    staged: pa.Table,
 ) -> None:
     insert_rows(
         con,
@@ -457,31 +467,30 @@ def _note_findings(
             FROM damage_frame"""
         )
         con.unregister("damage_frame")
-    _explode(con, plan, text)
+    _explode(con, plan, staged)
 
 
-def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, text: pl.DataFrame) -> None:
+def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, staged: pa.Table) -> None:
     """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
     form = plan.form
     any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
-    broken = _frame(con, f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}")
-    if broken.is_empty():
+    broken = con.sql(f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}").to_arrow_table()
+    if not broken.num_rows:
         return
-    con.register("broken_text", text.join(broken, on=["submission_no", "row_no"], how="semi").to_arrow())
+    con.register("broken_cells", staged.filter(_addresses(staged).is_in(_addresses(broken)).to_arrow()))
     marks = ", ".join(f"t.broken_{word}" for word in range(MARK_WORDS))
     typed = ", ".join(f"t.{column.name}" for column in form.columns)
-    filed = ", ".join(f"s.{column.name} AS {column.name}__filed" for column in form.columns)
     constants = ", ".join(f"b.{name}" for name in BATCH_CONSTANTS)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE broken_rows AS
-        SELECT t.submission_no, t.row_no, {marks}, {typed}, {filed}, {constants}
+        SELECT t.submission_no, t.row_no, {marks}, {typed}, {plan.filed_columns("s")}, {constants}
         FROM {_of_batch(form)} AS t
         JOIN batch AS b USING (submission_no)
-        JOIN broken_text AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no
+        JOIN broken_cells AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no
         WHERE {any_mark}"""
     )
-    con.unregister("broken_text")
+    con.unregister("broken_cells")
     counts = con.execute(
         "SELECT "
         + (", ".join(f"count(*) FILTER ({c.fired})" for c in plan.checks) or "1")
@@ -504,3 +513,9 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, text: pl.DataFrame)
             f"INSERT INTO quarantine.{form.table} SELECT submission_no, row_no, {shown_text} FROM broken_rows "
             f"WHERE {plan.severity_fired('E')}"
         )
+
+
+def _addresses(rows: pa.Table) -> pl.Series:
+    """One number for each row's submission and row number."""
+    frame = pl.DataFrame(pl.from_arrow(rows.select(["submission_no", "row_no"])))
+    return frame["submission_no"].cast(pl.UInt64) * (1 << 32) + frame["row_no"]

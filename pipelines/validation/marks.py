@@ -1,8 +1,9 @@
 """Compile a form's contract into one pass: text in, typed columns and a bit per broken check out.
 
-Belongs here: the SQL of types, GEN-I01..I04 and row rules. One check = one rule on one column (GEN rules) or one rule
-(row rules); each has a bit in `broken_0..n`. A predicate that cannot be known (an operand is empty or unreadable)
-counts as holding: GEN-I01 reports the unreadable operand itself.
+Belongs here: the SQL of types, GEN-I01..I04 and row rules. Columns that are canonical in all files of a batch come in
+their type (`intake.canonical`): what that says of them is not asked again of each cell. One check = one rule on one
+column (GEN rules) or one rule (row rules); each has a bit in `broken_0..n`. A predicate that cannot be known (an
+operand is empty or unreadable) counts as holding: GEN-I01 reports the unreadable operand itself.
 Does not belong here: rules that need other rows (references, crossform), or wording of findings.
 """
 
@@ -13,6 +14,7 @@ from functools import lru_cache
 
 from pipelines.contracts.model import Catalogue, CodeList, Column, Form, Rule
 from pipelines.contracts.predicates import expand_given
+from pipelines.intake.canonical import text_sql
 from pipelines.intake.persons import person_columns, text_facts
 from pipelines.warehouse.schema import MARK_WORDS
 
@@ -37,6 +39,7 @@ CLEAR_TEXT_PERSON = (
     r"(^|[^0-9])([1-9][0-9]{5}(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|1[3-9][0-9]{9})"
     r"([^0-9]|$)"
 )
+_SHORTEST_IDENTITY = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,22 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class MarkPlan:
-    """The compiled pass of one form: its checks and the SELECT that types and marks staged text."""
+    """The compiled pass of one form: its checks and the SELECT that types and marks staged cells."""
 
     form: Form
     checks: tuple[Check, ...]
     typed_columns: tuple[tuple[str, str], ...]
+    canonical: frozenset[str]
+
+    def filed_columns(self, staged: str) -> str:
+        """SELECT list of every column's filed text, as `<column>__filed`; `staged` is the alias of the staged rows."""
+        return ", ".join(
+            f"{self._filed_text(column, f'{staged}.{column.name}')} AS {_filed(column.name)}"
+            for column in self.form.columns
+        )
+
+    def _filed_text(self, column: Column, staged: str) -> str:
+        return text_sql(column, staged) if column.name in self.canonical else staged
 
     def rule_fired(self, rule_code: str) -> str:
         """SQL that is TRUE for a stored row which broke any check of a rule."""
@@ -98,15 +112,14 @@ class MarkPlan:
         )
 
     def select(self, staged: str, batch: str) -> str:
-        """SELECT giving `store.<form>` columns from staged text and the batch's per-submission constants.
+        """SELECT giving `store.<form>` columns from staged cells and the batch's per-submission constants.
 
-        `staged`: contract columns as VARCHAR, persons among them as keys with their `text_facts`, submission_no,
-        row_no. `batch`: submission_no and `BATCH_CONSTANTS`.
+        `staged`: canonical columns in their type, the others as VARCHAR, persons among them as keys with their
+        `text_facts`, submission_no, row_no. `batch`: submission_no and `BATCH_CONSTANTS`.
         """
         facts = [fact for name in person_columns(self.form) for fact in text_facts(name).values()]
         constants = ", ".join([*(f"b.{name}" for name in BATCH_CONSTANTS), *(f"s.{fact}" for fact in facts)])
         typed = ",\n        ".join(f"{sql} AS {name}" for name, sql in self.typed_columns)
-        filed = ", ".join(f"s.{name} AS {name}__filed" for name, _ in self.typed_columns)
         words = []
         for word in range(MARK_WORDS):
             terms = [
@@ -125,22 +138,32 @@ class MarkPlan:
     FROM (
         SELECT
         {typed},
-        {filed}, s.submission_no, s.row_no, {constants}
+        {self.filed_columns("s")}, s.submission_no, s.row_no, {constants}
         FROM {staged} AS s JOIN {batch} AS b USING (submission_no)
     )"""
 
 
 @lru_cache(maxsize=64)
-def _compile(form: Form, rules: tuple[Rule, ...], lists: tuple[CodeList, ...]) -> MarkPlan:
+def _compile(
+    form: Form, rules: tuple[Rule, ...], lists: tuple[CodeList, ...], canonical: frozenset[str]
+) -> MarkPlan:
     code_lists = {code_list.name: code_list for code_list in lists}
     by_code = {rule.code: rule for rule in rules}
     found: list[tuple[str, str, str | None, str, str]] = []
+
+    def given(name: str) -> str:
+        """Text that is empty where a cell is; a canonical cell need not be spelled for that."""
+        return f"CASE WHEN {name} IS NOT NULL THEN 'given' END" if name in canonical else _filed(name)
+
     if "GEN-I01" in by_code:
-        found.extend(_gen_i01(form, column, code_lists, by_code["GEN-I01"]) for column in form.columns)
+        found.extend(
+            _gen_i01(form, column, code_lists, by_code["GEN-I01"], is_canonical=column.name in canonical)
+            for column in form.columns
+        )
     for code, build in (("GEN-I02", _gen_i02), ("GEN-I03", _gen_i03)):
         if code in by_code:
             for column in form.columns:
-                broken = build(column)
+                broken = build(column, is_canonical=column.name in canonical)
                 if broken is not None:
                     found.append((code, by_code[code].severity, column.name, broken[0], broken[1]))
     if "GEN-I04" in by_code:
@@ -157,7 +180,7 @@ def _compile(form: Form, rules: tuple[Rule, ...], lists: tuple[CodeList, ...]) -
         )
     for rule in rules:
         if rule.kind == "row" and rule.predicate:
-            predicate = expand_given(rule.predicate, _filed)
+            predicate = expand_given(rule.predicate, given)
             found.append(
                 (
                     rule.code,
@@ -174,17 +197,34 @@ def _compile(form: Form, rules: tuple[Rule, ...], lists: tuple[CodeList, ...]) -
         )
     checks = tuple(Check(bit, *parts) for bit, parts in enumerate(found))
     typed = tuple(
-        (column.name, typed_sql(column, f"s.{column.name}", _values(column, code_lists)))
+        (
+            column.name,
+            f"s.{column.name}"
+            if column.name in canonical
+            else typed_sql(column, f"s.{column.name}", _values(column, code_lists)),
+        )
         for column in form.columns
     )
-    return MarkPlan(form, checks, typed)
+    return MarkPlan(form, checks, typed, canonical)
 
 
-def compile_marks(catalogue: Catalogue, form: Form) -> MarkPlan:
-    """The compiled pass for a form under the catalogue's rules."""
+def compile_marks(catalogue: Catalogue, form: Form, canonical: frozenset[str] = frozenset()) -> MarkPlan:
+    """The compiled pass for a form under the catalogue's rules, for a batch in which some columns are canonical.
+
+    Checks, their bits and what they say are the same for any `canonical`.
+    """
     rules = tuple(catalogue.rules_for(form))
     names = {column.code_list for column in form.columns if column.code_list}
-    return _compile(form, rules, tuple(catalogue.code_lists[name] for name in sorted(names)))
+    return _compile(form, rules, tuple(catalogue.code_lists[name] for name in sorted(names)), canonical)
+
+
+def values_at_any_time(catalogue: Catalogue, form: Form) -> dict[str, frozenset[str]]:
+    """What each enum column of a form may hold at some time."""
+    return {
+        column.name: frozenset(_values(column, dict(catalogue.code_lists)))
+        for column in form.columns
+        if column.kind == "enum"
+    }
 
 
 def typed_sql(column: Column, text: str, values: tuple[str, ...] = ()) -> str:
@@ -211,7 +251,7 @@ def typed_sql(column: Column, text: str, values: tuple[str, ...] = ()) -> str:
 
 
 def _gen_i01(
-    form: Form, column: Column, code_lists: dict[str, CodeList], rule: Rule
+    form: Form, column: Column, code_lists: dict[str, CodeList], rule: Rule, *, is_canonical: bool
 ) -> tuple[str, str, str | None, str, str]:
     """Filled when required; of its type, length, range and code list (valid on the event date)."""
     filed, name = f"{column.name}__filed", column.name
@@ -239,6 +279,9 @@ def _gen_i01(
         case _:
             fits = f"{name} IS NOT NULL"
             expected = f"'{_FORMATS[column.kind]}'"
+    if is_canonical:
+        filed = name
+        fits = _still_to_ask(column, code_lists, fits)
     if column.minimum is not None:
         fits += f" AND coalesce({name} >= {column.minimum}, true)"
     if column.maximum is not None:
@@ -255,6 +298,17 @@ def _gen_i01(
         broken,
         f"CASE WHEN {filed} IS NULL THEN '必填' ELSE {expected} END",
     )
+
+
+def _still_to_ask(column: Column, code_lists: dict[str, CodeList], fits: str) -> str:
+    """What of GEN-I01 a canonical column may still break: its length, and a code that is not valid on every day."""
+    if column.kind == "text":
+        return fits
+    if column.kind == "enum" and column.code_list is not None:
+        entries = code_lists[column.code_list].entries
+        if any(entry.valid_from or entry.valid_to for entry in entries):
+            return fits
+    return "true"
 
 
 _FORMATS = {
@@ -295,12 +349,12 @@ def _membership(form: Form, column: Column, code_lists: dict[str, CodeList]) -> 
     return f"({' OR '.join(terms)})", _quote(f"{column.code_list}: {shown}")
 
 
-def _gen_i02(column: Column) -> tuple[str, str] | None:
+def _gen_i02(column: Column, *, is_canonical: bool) -> tuple[str, str] | None:
     """A real day, not before 1990, and not after the signature unless it may come (a limit, the end of a validity)."""
     if column.kind not in ("date", "timestamp"):
         return None
     name, filed = column.name, _filed(column.name)
-    unreal = f"({name} IS NULL AND {_date_shaped(filed)})"
+    unreal = "false" if is_canonical else f"({name} IS NULL AND {_date_shaped(filed)})"
     if column.may_be_future:
         return f"coalesce({unreal} OR {name} < DATE '{EARLIEST_DATE}', false)", f"'>= {EARLIEST_DATE}'"
     return (
@@ -313,7 +367,7 @@ def _date_shaped(filed: str) -> str:
     return f"regexp_matches({filed}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')"
 
 
-def _gen_i03(column: Column) -> tuple[str, str] | None:
+def _gen_i03(column: Column, *, is_canonical: bool) -> tuple[str, str] | None:  # noqa: ARG001 - no amount is
     """Amounts: at most the declared decimals and below 10^12; counts and amounts not negative unless they may be."""
     filed, name = f"{column.name}__filed", column.name
     if column.kind == "integer" and column.non_negative:
@@ -339,7 +393,9 @@ def _identity(column: Column) -> str:
     """Whether a text as filed holds an identity or phone number; of a person's as noted before."""
     if column.personal:
         return text_facts(column.name)["identity"]
-    return f"regexp_matches({_filed(column.name)}, '{CLEAR_TEXT_PERSON}')"
+    text = _filed(column.name)
+    long = f"length({text}) >= {_SHORTEST_IDENTITY}"  # spares the pattern where most texts are short
+    return f"CASE WHEN {long} THEN regexp_matches({text}, '{CLEAR_TEXT_PERSON}') ELSE false END"
 
 
 def _filed(column_name: str) -> str:

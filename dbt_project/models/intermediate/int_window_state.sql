@@ -1,7 +1,7 @@
 -- 期间状态: of each window one number that stands for everything its figures are made of: the measures of its
 -- months, the days that closed cases took, who was in scope and complete, which group each institution was
--- in, whom a reporter counts for, and which release is the base of its published growth. Equal numbers:
--- equal figures.
+-- in, whom a reporter counts for, which transfers break it, and which release is the base of its published
+-- growth. Equal numbers: equal figures.
 with month_contents as (
     select
         month,
@@ -46,6 +46,11 @@ contents as (
             'basis', 'window_id', 'reporter_code', 'insurer_class', 'insurer_type', 'peer_group'
         ]) }} as content
     from {{ ref('int_group') }}
+    union all
+    select
+        window_id,
+        {{ row_hash(['basis', 'window_id', 'span', 'grain', 'group_key']) }} as content
+    from {{ ref('int_transfer_break') }}
     union all
     select
         window_id,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import random
+import resource
 import zipfile
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import xlsxwriter
 
 from pipelines.contracts.loader import load_catalogue
 from pipelines.intake.envelope import from_cover
-from pipelines.intake.xlsx_reader import XlsxLimits, cell_text, read_xlsx
+from pipelines.intake.xlsx_reader import WorkbookRefusedError, XlsxLimits, cell_text, read_xlsx, sheet_rows
 from tests.support.desk import row
 
 FORM = load_catalogue().forms["F05"]
@@ -149,18 +152,156 @@ def test_cells_become_canonical_text(value: object, text: str | None) -> None:
     assert cell_text(value) == text
 
 
-@pytest.mark.parametrize("ours", [MemoryError("no memory"), OSError("disk")])
-@pytest.mark.parametrize("place", ["opening", "reading"])
-def test_our_own_failure_is_never_told_as_a_damaged_file(
-    monkeypatch: pytest.MonkeyPatch, ours: Exception, place: str
-) -> None:
-    import openpyxl
-    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+@pytest.mark.parametrize("place", ["load_workbook", "get_sheet_by_name"])
+def test_our_own_failure_is_never_told_as_a_damaged_file(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    import python_calamine
 
     def fail(*_: object, **__: object) -> None:
-        raise ours
+        raise MemoryError("no memory")
 
-    target = (openpyxl, "load_workbook") if place == "opening" else (ReadOnlyWorksheet, "iter_rows")
-    monkeypatch.setattr(*target, fail)
-    with pytest.raises(type(ours)):
+    if place == "load_workbook":
+        monkeypatch.setattr(python_calamine, place, fail)
+    else:
+        opened = SimpleNamespace(
+            sheets_metadata=python_calamine.load_workbook(io.BytesIO(book(filing))).sheets_metadata,
+            get_sheet_by_name=fail,
+        )
+        monkeypatch.setattr(python_calamine, "load_workbook", lambda _: opened)
+    with pytest.raises(MemoryError):
         read_xlsx(FORM, book(filing), LIMITS, has_cover=False)
+
+
+NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+
+
+def spelled(sheet: str, encoding: str = "utf-8") -> bytes:
+    """A workbook whose only sheet is spelled by hand."""
+    whole = book(lambda workbook: workbook.add_worksheet("数据").write(0, 0, "shared"))
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            body = sheet.encode(encoding) if part.endswith("sheet1.xml") else old.read(part)
+            new.writestr(part, body)
+    return out.getvalue()
+
+
+def in_sheet(cells: str) -> str:
+    return f'<?xml version="1.0"?><worksheet {NAMESPACE}><sheetData>{cells}</sheetData></worksheet>'
+
+
+def cells_of(data: bytes, limits: XlsxLimits = LIMITS) -> dict[tuple[int, int], str]:
+    """Text by row and column, from 1, of all cells of the first sheet."""
+    _, rows = next(iter(sheet_rows(data, limits)))
+    return {
+        (row.number, position): text
+        for row in rows
+        for position, text in enumerate(row.cells, start=1)
+        if text is not None
+    }
+
+
+FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>7</v></c></row>'
+
+
+@pytest.mark.parametrize("far", [FAR, FAR.replace('"', "'")], ids=["plain", "other quotes"])
+def test_a_stray_cell_far_out_costs_nothing_and_is_refused_with_its_place(far: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(WorkbookRefusedError, match="第 1048576 行第 16384 列"):
+        cells_of(spelled(in_sheet(far)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def test_formatted_empty_cells_far_out_are_no_content() -> None:
+    far = "".join(f'<row r="{row}"><c r="XFD{row}" s="0"/></row>' for row in range(2, 2000))
+    assert cells_of(spelled(in_sheet(f'<row r="1"><c r="A1"><v>1</v></c></row>{far}'))) == {(1, 1): "1"}
+
+
+ALOUD = '<is><t>#N/A</t><rPh sb="0" eb="1"><t>x</t></rPh></is>'
+
+
+@pytest.mark.parametrize(
+    ("sheet", "encoding"),
+    [
+        ('<row r="2"><c r="B2" t="e"><v>#N/A</v></c><c r="C2"><v>5</v></c></row>', "utf-8"),
+        ("<row r='2'><c r='B2' t='e'><v>#N/A</v></c><c r='C2'><v>5</v></c></row>", "utf-8"),
+        ('<row/><row><c/><c t="e"><v>#N/A</v></c><c><v>5</v></c></row>', "utf-8"),
+        ('<row r="2"><c\n r="B2" t="e"><v>#N/A</v></c><c r="C2"><v>5</v></c></row>', "utf-8"),
+        ('<row r="2"><c r="B2" t="e"><v>#N/A</v></c><c r="C2"><v>5</v></c></row>', "utf-16"),
+        (f"<row r='2'><c r='B2' t='inlineStr'>{ALOUD}</c><c r='C2'><v>5</v></c></row>", "utf-8"),
+    ],
+    ids=["plain", "other quotes", "no addresses", "line break", "utf-16", "read aloud"],
+)  # fmt: skip
+def test_cells_are_the_same_however_a_sheet_is_spelled(sheet: str, encoding: str) -> None:
+    text = in_sheet(sheet) if encoding == "utf-8" else in_sheet(sheet).replace("1.0", '1.0" encoding="UTF-16')
+    assert cells_of(spelled(text, encoding)) == {(2, 2): "#N/A", (2, 3): "5"}
+
+
+def test_a_sheet_with_prefixes_is_bounded_too() -> None:
+    prefixed = in_sheet(FAR).replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?")
+    prefixed = prefixed.replace("xmlns=", "xmlns:x=")
+    with pytest.raises(WorkbookRefusedError, match="第 1048576 行第 16384 列"):
+        cells_of(spelled(prefixed))
+    assert cells_of(spelled(prefixed.replace("XFD1048576", "B3").replace("1048576", "3"))) == {
+        (1, 1): "1",
+        (3, 2): "7",
+    }
+
+
+@pytest.mark.parametrize("declaration", ['<!DOCTYPE w [<!ENTITY a "5">]>', "<!DOCTYPE w>"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_document_type_is_refused(declaration: str, encoding: str) -> None:
+    sheet = in_sheet('<row r="2"><c r="B2"><v>1</v></c></row>').replace("?>", f"?>{declaration}")
+    with pytest.raises(WorkbookRefusedError, match="工作表结构已损坏"):
+        cells_of(spelled(sheet.replace("1.0", f'1.0" encoding="{encoding}'), encoding))
+
+
+def test_words_that_look_like_cells_are_text() -> None:
+    words = '&lt;c r="XFD1048576" t="e"&gt; t="e" :c '
+    sheet = (
+        f'<row r="2"><c r="B2" t="inlineStr"><is><t>{words}</t></is></c></row><!-- <c r="XFD1048576"/> -->'
+    )
+    assert cells_of(spelled(in_sheet(sheet))) == {(2, 2): '<c r="XFD1048576" t="e"> t="e" :c '}
+
+
+def test_dates_that_a_chinese_spreadsheet_numbers_itself_are_dates() -> None:
+    """Number formats 27 to 36 and 50 to 58 are dates in Chinese Excel."""
+
+    def write(workbook: xlsxwriter.Workbook) -> None:
+        sheet = workbook.add_worksheet("数据")
+        for line, number in enumerate((14, 31, 57)):
+            sheet.write(line, 0, 45356, workbook.add_format({"num_format": number}))
+
+    assert set(cells_of(book(write)).values()) == {"2024-03-05"}
+
+
+def test_changed_bytes_are_seen_even_when_the_cell_still_reads() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book(filing))) as old, zipfile.ZipFile(out, "w") as new:
+        for part in old.namelist():
+            new.writestr(part, old.read(part))
+    data = bytearray(out.getvalue())
+    data[data.index(b"<v>1</v>") + 3] = ord("2")
+    grid = read_xlsx(FORM, bytes(data), LIMITS, has_cover=False)
+    assert "已损坏" in grid.faults[0].detail
+
+
+def test_sizes_that_a_container_declares_are_not_believed() -> None:
+    data = bytearray(book(filing))
+    entry = data.index(b"xl/worksheets/sheet1.xml", data.index(b"PK\x01\x02")) - 46
+    declared = int.from_bytes(data[entry + 24 : entry + 28], "little")
+    data[entry + 24 : entry + 28] = (declared - 10).to_bytes(4, "little")
+    assert "已损坏" in read_xlsx(FORM, bytes(data), LIMITS, has_cover=False).faults[0].detail
+
+
+def test_any_damage_is_a_finding_or_harmless() -> None:
+    whole, draw = book(filing), random.Random(7)
+    with zipfile.ZipFile(io.BytesIO(whole)) as container:
+        sheet = container.read("xl/worksheets/sheet1.xml").decode()
+    for _ in range(150):
+        damaged, letters = bytearray(whole), list(sheet)
+        for _ in range(draw.choice([1, 5, 20])):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+            letters[draw.randrange(len(letters))] = draw.choice("<>\"/= 'crA1t9&;")
+        for data in (bytes(damaged), spelled("".join(letters))):
+            grid = read_xlsx(FORM, data, LIMITS, has_cover=False)
+            assert (grid.table is None) == bool(grid.faults)

@@ -1,0 +1,370 @@
+"""The container of a workbook, made safe before any cell is read: bounded, whole, and with its errors as text.
+
+Belongs here: what calamine does not look after itself. It lays a sheet out as one rectangle, so a single cell at
+XFD1048576 would ask for 17 thousand million places; it believes the sizes a zip declares; and it gives an error cell
+as an empty one. So every part is unpacked once in pieces, and the addresses of its cells are counted, before calamine
+sees it. Does not belong here: cells and their text (`xlsx_reader`).
+
+Sheets are looked at as the bytes that spreadsheet programs write (`<c r="A1" ...>`). A sheet spelled otherwise (other
+quotes, prefixes, encodings, cells without address) or with formatted empty cells far out is written anew in that form.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import time
+import xml.sax
+import xml.sax.handler
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
+
+from pipelines.intake.faults import Fault
+
+_OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
+_ZIP_MAGIC = b"PK\x03\x04"
+_MAX_PARTS = 10_000
+#: Packed bytes unpacked at once, and the most that one step may give.
+_PACKED_STEP, _PIECE = 1 << 16, 4 << 20
+#: Places of a sheet's rectangle allowed for each cell that the limits allow: tables have gaps, but not for ever.
+_GAPS = 4
+_LOCAL_HEADER = struct.Struct("<26xHH")
+
+_CELL = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"')
+_ERROR_CELL = re.compile(rb'(<c r="[A-Z]{1,3}[0-9]{1,7}"[^<>]*) t="e"')
+#: Tags that begin as a cell's and are none.
+_NO_CELL = re.compile(rb"<c[a-zA-Z]")
+_PREFIXED_CELL = re.compile(rb"<[\w.-]+:c[\s/>]")
+_DAMAGED_SHEET = "工作表结构已损坏,无法读取"
+#: It declares entities, which may unfold without end and which calamine drops; no spreadsheet program writes one.
+_DOCTYPE = "document type declaration"
+_LETTERS, _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class XlsxLimits:
+    """Bounds of one workbook: unzipped bytes, non-empty cells over all sheets, seconds of reading."""
+
+    unzipped_bytes: int = 1 << 30
+    cells: int = 5_000_000
+    seconds: float = 120.0
+
+
+class WorkbookRefusedError(Exception):
+    """A workbook that cannot or must not be read; `fault` says why, for the filer."""
+
+    def __init__(self, fault: Fault) -> None:
+        """Carry the fault beside its sentence."""
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time a workbook may take."""
+
+    seconds: float
+    started: float = field(default_factory=time.monotonic)
+
+    def check(self, where: str) -> None:
+        """Refuse the workbook when its time is over."""
+        if time.monotonic() - self.started > self.seconds:
+            raise WorkbookRefusedError(
+                Fault(
+                    "ENV-S01",
+                    f"读取工作簿超过 {self.seconds:.0f} 秒(读到{where}):请删除多余的空白单元格",
+                    value=where,
+                )
+            )
+
+
+def damaged(detail: str, error: Exception | str) -> WorkbookRefusedError:
+    """The refusal of a workbook that is not what its format says."""
+    said = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return WorkbookRefusedError(Fault("ENV-S01", detail, value=said[:160]))
+
+
+def check_container(data: bytes, limits: XlsxLimits) -> list[zipfile.ZipInfo]:
+    """The parts of a readable, bounded zip; refuses what is encrypted, an old .xls, truncated, or a zip bomb."""
+    if data.startswith(_OLE_MAGIC):
+        raise WorkbookRefusedError(
+            Fault(
+                "ENV-S01", "工作簿有密码保护或为旧版 .xls 格式,请另存为不加密的 .xlsx", value="OLE container"
+            )
+        )
+    if not data.startswith(_ZIP_MAGIC):
+        raise WorkbookRefusedError(Fault("ENV-S01", "文件不是 .xlsx 工作簿", value=data[:8].hex(" ")))
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as container:
+            members = container.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise WorkbookRefusedError(
+            Fault("ENV-S01", "工作簿被截断或已损坏,无法打开", value=str(error)[:120])
+        ) from error
+    total = sum(member.file_size for member in members)
+    if total > limits.unzipped_bytes or len(members) > _MAX_PARTS:
+        raise WorkbookRefusedError(
+            Fault(
+                "ENV-S01",
+                f"工作簿解压后 {total} 字节、{len(members)} 个部件,超过上限 {limits.unzipped_bytes} 字节",
+                value=str(total),
+                expected=f"<= {limits.unzipped_bytes}",
+            )
+        )
+    return members
+
+
+def made_safe(data: bytes, limits: XlsxLimits, clock: Clock) -> bytes:
+    """The workbook for calamine: the same bytes, or with sheets written anew where they need it.
+
+    Raises `WorkbookRefusedError` when it is no workbook, is damaged, or exceeds the limits.
+    """
+    parts = check_container(data, limits)
+    anew: dict[int, bytes] = {}
+    cells = 0
+    for index, part in enumerate(parts):
+        extent = _extent(_unpacked(data, part, clock))
+        if extent.is_sheet and (not extent.is_plain or extent.exceeds(limits, cells)):
+            anew[index] = _written_plainly(_unpacked(data, part, clock), clock)
+            extent = _extent(_cut([anew[index]]))
+        elif extent.has_errors:
+            pieces = _cut(_unpacked(data, part, clock))
+            anew[index] = b"".join(_ERROR_CELL.sub(rb'\1 t="str"', piece) for piece in pieces)
+        extent.refuse_beyond(limits, cells)
+        cells += extent.cells
+    return _packed(data, parts, anew) if anew else data
+
+
+def _unpacked(data: bytes, part: zipfile.ZipInfo, clock: Clock) -> Iterator[bytes]:
+    """The bytes of a part in pieces, never more than the container declares."""
+    start = part.header_offset
+    detail = f"工作簿的部件 {part.filename[:80]} 已损坏,无法打开"
+    if data[start : start + 4] != _ZIP_MAGIC or part.flag_bits & 1:
+        raise damaged(detail, "no local header, or encrypted")
+    start += 30 + sum(_LOCAL_HEADER.unpack_from(data, start))
+    packed = memoryview(data)[start : start + part.compress_size]
+    left, check = part.file_size, 0
+    for piece in _inflated(packed, part.compress_type, detail):
+        clock.check(part.filename[:80])
+        left, check = left - len(piece), zlib.crc32(piece, check)
+        if left < 0:
+            raise damaged(detail, "larger than declared")
+        yield piece
+    if left or check != part.CRC:
+        raise damaged(detail, "other content than declared")
+
+
+def _inflated(packed: memoryview, method: int, detail: str) -> Iterator[bytes]:
+    steps = (bytes(packed[at : at + _PACKED_STEP]) for at in range(0, len(packed), _PACKED_STEP))
+    if method == zipfile.ZIP_STORED:
+        yield from steps
+        return
+    if method != zipfile.ZIP_DEFLATED:
+        raise damaged(detail, f"compression method {method}")
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for step in steps:
+            while step:
+                yield unpacker.decompress(step, _PIECE)
+                step = unpacker.unconsumed_tail  # noqa: PLW2901 - what one step left over
+    except zlib.error as error:
+        raise damaged(detail, error) from error
+
+
+def _cut(pieces: Iterator[bytes] | list[bytes]) -> Iterator[bytes]:
+    """The same bytes cut before a tag, so that none lies across two pieces."""
+    carried = b""
+    for piece in pieces:
+        whole = carried + piece
+        at = whole.rfind(b"<")
+        if at > 0:
+            yield whole[:at]
+            whole = whole[at:]
+        carried = whole
+    yield carried
+
+
+@dataclass(slots=True)
+class _Extent:
+    """How far a part's cells reach (formatted empty ones included), and how it spells them."""
+
+    is_sheet: bool = False
+    is_plain: bool = True
+    has_errors: bool = False
+    cells: int = 0
+    last_row: int = 0
+    last_column: int = 0
+
+    def add(self, piece: bytes) -> None:
+        """Look at a piece of XML that no tag crosses."""
+        if b"<!DOCTYPE" in piece:
+            raise damaged(_DAMAGED_SHEET, _DOCTYPE)
+        found = _CELL.findall(piece)
+        self.is_plain &= piece.count(b"<c") == len(found) or (
+            piece.count(b"<c") == len(found) + len(_NO_CELL.findall(piece))
+        )
+        self.is_plain &= b":c" not in piece or not _PREFIXED_CELL.search(piece)
+        self.has_errors |= b' t="e"' in piece
+        if found:
+            self.cells += len(found)
+            addresses = b" ".join(found)
+            self.last_row = max(self.last_row, *map(int, set(addresses.translate(None, _LETTERS).split())))
+            columns = set(addresses.translate(None, _DIGITS).split())
+            self.last_column = max(self.last_column, *map(_column_number, columns))
+
+    def exceeds(self, limits: XlsxLimits, before: int) -> bool:
+        """Whether these cells, with those of the parts before, are too many or too far apart."""
+        return before + self.cells > limits.cells or self.last_row * self.last_column > _GAPS * limits.cells
+
+    def refuse_beyond(self, limits: XlsxLimits, before: int) -> None:
+        """Refuse a workbook whose cells are too many or too far apart."""
+        if before + self.cells > limits.cells:
+            raise WorkbookRefusedError(
+                Fault(
+                    "ENV-S01",
+                    f"工作簿单元格超过上限 {limits.cells}",
+                    value=str(before + self.cells),
+                    expected=f"<= {limits.cells}",
+                )
+            )
+        if self.exceeds(limits, before):
+            raise WorkbookRefusedError(
+                Fault(
+                    "ENV-S01",
+                    f"工作表的内容延伸到第 {self.last_row} 行第 {self.last_column} 列,远在表格之外:请删除多余的单元格",
+                    value=f"{self.last_row} x {self.last_column}",
+                    expected=f"<= {_GAPS * limits.cells}",
+                )
+            )
+
+
+def _extent(pieces: Iterator[bytes]) -> _Extent:
+    extent = _Extent()
+    for piece in _cut(pieces):
+        if not extent.is_sheet:
+            # text in UTF-16 has NUL bytes, and may hide the words looked for here
+            extent.is_sheet = b"sheetData" in piece or b"\x00" in piece
+            extent.is_plain &= b"\x00" not in piece
+        extent.add(piece)
+    return extent
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
+
+
+def _packed(data: bytes, parts: list[zipfile.ZipInfo], anew: dict[int, bytes]) -> bytes:
+    """The container with some parts exchanged."""
+    out = io.BytesIO()
+    try:
+        with (
+            zipfile.ZipFile(io.BytesIO(data)) as old,
+            zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+        ):
+            for index, part in enumerate(parts):
+                body = anew[index] if index in anew else old.read(part)
+                new.writestr(part.filename, body)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise damaged("工作簿被截断或已损坏,无法打开", error) from error
+    return out.getvalue()
+
+
+def _written_plainly(pieces: Iterator[bytes], clock: Clock) -> bytes:
+    """A sheet's filled cells in the spelling that is looked at here; everything else of the sheet is left out."""
+    handler = _FilledCells(clock)
+    parser = xml.sax.make_parser()  # noqa: S317 - expat, and no document type comes through
+    parser.setContentHandler(handler)
+    parser.setProperty(xml.sax.handler.property_lexical_handler, _NoDoctype())
+    try:
+        for piece in pieces:
+            parser.feed(piece)  # type: ignore[attr-defined] # expat's is an incremental parser
+        parser.close()  # type: ignore[attr-defined]
+    except (xml.sax.SAXException, ValueError, LookupError) as error:
+        raise damaged(_DAMAGED_SHEET, error) from error
+    body = "".join(handler.written)
+    return f"<worksheet><sheetData>{body}</sheetData></worksheet>".encode()
+
+
+class _NoDoctype(xml.sax.handler.LexicalHandler):
+    """Refuse a document type in a spelling in which it is not seen before."""
+
+    def startDTD(self, name: str, public_id: str | None, system_id: str | None) -> None:  # noqa: N802, ARG002
+        raise ValueError(_DOCTYPE)
+
+
+class _FilledCells(xml.sax.handler.ContentHandler):
+    """Collect cells with a content, by local names, each with its address, errors as text."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.written: list[str] = []
+        self._clock = clock
+        self._row = self._column = self._skipped = 0
+        self._kind = self._style = ""
+        self._text: dict[str, list[str]] = {"v": [], "t": []}
+        self._open: list[str] | None = None
+
+    def startElement(self, name: str, attrs: xml.sax.xmlreader.AttributesImpl) -> None:  # noqa: N802
+        local = name.rpartition(":")[2]
+        facts = {key: attrs.getValue(key) for key in attrs.getNames()}
+        if local == "row":
+            self._row, self._column = int(facts.get("r", self._row + 1)), 0
+            self._clock.check(f"第 {self._row} 行")
+            self.written.append(f'<row r="{self._row}">')
+        elif local == "c":
+            self._place(facts.get("r"))
+            self._kind, self._style = facts.get("t", "n"), facts.get("s", "")
+            self._text = {"v": [], "t": []}
+        elif local == "rPh":  # how a name is read aloud, no content
+            self._skipped += 1
+        elif local in self._text and not self._skipped:
+            self._open = self._text[local]
+
+    def characters(self, content: str) -> None:
+        if self._open is not None:
+            self._open.append(content)
+
+    def endElement(self, name: str) -> None:  # noqa: N802
+        local = name.rpartition(":")[2]
+        if local == "row":
+            self.written.append("</row>")
+        elif local == "rPh":
+            self._skipped -= 1
+        elif local == "c":
+            self._write()
+        self._open = None
+
+    def _place(self, address: str | None) -> None:
+        if address is None:
+            self._column += 1
+            return
+        if not re.fullmatch(r"[A-Z]{1,3}[0-9]{1,7}", address):
+            raise ValueError(f"cell address {address[:20]}")
+        letters = address.rstrip("0123456789")
+        self._column, self._row = _column_number(letters.encode()), int(address[len(letters) :])
+
+    def _write(self) -> None:
+        inline = self._kind == "inlineStr"
+        text = escape("".join(self._text["t" if inline else "v"]))
+        if not text:
+            return
+        kind = "str" if self._kind == "e" else self._kind
+        style = f' s="{int(self._style)}"' if self._style else ""
+        content = f'<is><t xml:space="preserve">{text}</t></is>' if inline else f"<v>{text}</v>"
+        address = f"{_column_letters(self._column)}{self._row}"
+        self.written.append(f'<c r="{address}"{style} t="{escape(kind)}">{content}</c>')
+
+
+def _column_letters(number: int) -> str:
+    letters = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters

@@ -85,7 +85,9 @@ class ModelProject:
         """
         beside = self.project_dir / "target"
         writable = os.access(beside if beside.is_dir() else self.project_dir, os.W_OK)
-        return (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{version('dbt-core')}"
+        return (
+            (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{version('dbt-core')}"
+        )
 
     @property
     def manifest_path(self) -> Path:
@@ -186,7 +188,7 @@ def prepare_manifest(settings: Settings, project: ModelProject) -> Path:
 
 
 def read_parsed(project: ModelProject) -> Any | None:
-    """dbt's own object of the parsed project, ready to be run; None if it cannot be read, and dbt has to parse again."""
+    """dbt's own object of the parsed project, ready to be run; None if it cannot be read: dbt parses again then."""
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
@@ -195,7 +197,7 @@ def read_parsed(project: ModelProject) -> Any | None:
         manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
     except (OSError, ValueError, TypeError, LookupError):
         return None
-    manifest.build_flat_graph()
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call] # dbt is untyped
     return manifest
 
 

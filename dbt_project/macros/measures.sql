@@ -8,8 +8,7 @@ Of a fact that is counted by filing, only the partitions to be recounted are rea
 amount stands with the partition it comes from.
 -#}
 {% macro measure_rows(fact, month, amounts, dimensions=[], frequency="'month'") -%}
-    {%- set node = model_named(fact.identifier) if execute else none -%}
-    {%- set by_filing = node and is_counted_by_filing(node) -%}
+    {%- set by_filing = is_counted_by_filing(fact.identifier) -%}
     {%- set filed_by = 'reporter_code' if by_filing else 'cast(null as ' ~ text_type() ~ ')' -%}
     {%- set filing_period = 'filing_period' if by_filing else 'cast(null as ' ~ text_type() ~ ')' -%}
     select

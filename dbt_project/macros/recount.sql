@@ -21,9 +21,19 @@ new database, a build by hand, a moment of the past) every partition is counted.
     (select recount.filed_by, recount.filing_period from build.recount where recount.fact = '{{ fact }}')
 {%- endmacro %}
 
-{#- Who filed something that differs from what a fact was counted from, as a subquery. -#}
-{% macro changed_filers(fact) -%}
-    (select recount.filed_by from build.recount where recount.fact = '{{ fact }}' and recount.is_filed_anew)
+{#- Whether a filed row is read again: of a fact counted by filing, if its filer filed something anew. -#}
+{% macro is_of_changed_filer(fact) -%}
+    {%- if is_counted_by_filing(fact) and recounting() -%}
+        reporter_code in (
+            select recount.filed_by
+            from build.recount
+            where
+                recount.fact = '{{ fact }}'
+                and recount.is_filed_anew
+        )
+    {%- else -%}
+        true
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The node of a model in dbt's graph, by its name. -#}
@@ -37,8 +47,14 @@ new database, a build by hand, a moment of the past) every partition is counted.
 A fact counted by filing is an incremental model, or a form's own rows (a staging view). Other facts are built
 whole.
 -#}
-{% macro is_counted_by_filing(node) -%}
-    {{- return(node.config.materialized == 'incremental' or node.fqn[1] == 'staging') -}}
+{% macro is_counted_by_filing(fact) -%}
+    {%- set node = model_named(fact) if execute -%}
+    {{- return(node and (node.config.materialized == 'incremental' or node.fqn[1] == 'staging')) -}}
+{%- endmacro %}
+
+{#- Whether the windows that changed are known: a model that is no increment asks for itself. -#}
+{% macro windows_are_remembered() -%}
+    {{- return(execute and env_var('XIAOBAO_RECOUNT', '') == 'changed' and not var('known_at')) -}}
 {%- endmacro %}
 
 {#-

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from pipelines.settings import Settings
 _NOT_PROJECT = {"target", "logs", "dbt_packages", ".user.yml"}
 _RESULT_EVENTS = {"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult"}
 _KEPT_RUN_FOLDERS = 5
+_KEPT_PARSED = 5
 _TARGET = "duckdb"  # the name that dbt_project/profiles.yml uses too
 _RECOUNT = "XIAOBAO_RECOUNT"  # told to macros/recount.sql; a variable would have dbt parse the project again
 _dbt_lock = threading.Lock()  # dbt's adapters are process-global
@@ -74,10 +76,18 @@ class ModelProject:
                 digest.update("/".join(parts).encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:16]
 
-    @property
+    @cached_property
     def parsed_dir(self) -> Path:
-        """Where the manifest of exactly this state of the project lies."""
-        return self.work_dir / "parsed" / self.fingerprint
+        """Where the parsed form of exactly this state of the project lies.
+
+        It depends on the project alone: beside it, where dbt keeps such things, it serves every home; where the project
+        cannot be written, it lies under `work_dir`.
+        """
+        beside = self.project_dir / "target"
+        writable = os.access(beside if beside.is_dir() else self.project_dir, os.W_OK)
+        return (
+            (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{version('dbt-core')}"
+        )
 
     @property
     def manifest_path(self) -> Path:
@@ -173,7 +183,22 @@ def prepare_manifest(settings: Settings, project: ModelProject) -> Path:
                 raise
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+    _keep_newest(project.parsed_dir.parent, project.parsed_dir, _KEPT_PARSED)
     return project.manifest_path
+
+
+def read_parsed(project: ModelProject) -> Any | None:
+    """dbt's own object of the parsed project, ready to be run; None if it cannot be read: dbt parses again then."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    try:
+        packed = (project.parsed_dir / "partial_parse.msgpack").read_bytes()
+        manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call] # dbt is untyped
+    return manifest
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -446,7 +471,7 @@ def invoke_build(
     with _dbt_lock:
         os.environ[_RECOUNT] = "changed" if by_partition else "all"
         try:
-            result = dbtRunner(callbacks=[on_event]).invoke(
+            result = dbtRunner(manifest=read_parsed(project), callbacks=[on_event]).invoke(
                 [
                     "build",
                     *selection,
@@ -496,17 +521,19 @@ def _common_arguments(
 
 
 def _run_folder(project: ModelProject, run_id: str) -> Path:
-    """A fresh folder for one build, with the parsed form so that dbt need not parse again; old ones go."""
-    runs = project.work_dir / "runs"
-    target = runs / run_id
+    """A fresh folder for what one build writes; old ones go."""
+    target = project.work_dir / "runs" / run_id
     target.mkdir(parents=True, exist_ok=True)
-    parsed = project.parsed_dir / "partial_parse.msgpack"
-    if parsed.is_file():
-        shutil.copyfile(parsed, target / parsed.name)
-    older = sorted((path for path in runs.iterdir() if path != target), key=lambda path: path.stat().st_mtime)
-    for path in older[: max(0, len(older) - _KEPT_RUN_FOLDERS)]:
-        shutil.rmtree(path, ignore_errors=True)
+    _keep_newest(target.parent, target, _KEPT_RUN_FOLDERS)
     return target
+
+
+def _keep_newest(folder: Path, own: Path, kept: int) -> None:
+    """Remove all but the newest folders beside `own`, and nothing that is being made."""
+    others = [path for path in folder.iterdir() if path != own and not path.name.startswith(".")]
+    others.sort(key=lambda path: path.stat().st_mtime)
+    for path in others[: max(0, len(others) - kept)]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _replace_text(path: Path, text: str) -> None:

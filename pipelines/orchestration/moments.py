@@ -306,7 +306,7 @@ def _build(
 def build_models(settings: Settings, work: Settings) -> None:
     """Run every model and seed over the build database of `work`, a home of its own; tests are not run again.
 
-    The parsed form of the project is taken from `settings`, so that it is made once for all moments.
+    The parsed form of the project is that of `settings`, made once for all moments.
     """
     from pipelines.orchestration.models import (
         ModelProject,
@@ -317,11 +317,9 @@ def build_models(settings: Settings, work: Settings) -> None:
     )
 
     project = model_project(settings)
-    parsed = prepare_manifest(settings, project).parent / "partial_parse.msgpack"
+    prepare_manifest(settings, project)
     target = work.dbt_dir / "target"
     target.mkdir(parents=True, exist_ok=True)
-    if parsed.is_file():
-        shutil.copyfile(parsed, target / parsed.name)
     own = ModelProject(project.project_dir, work.dbt_dir, project.variables)
     _, failure = invoke_build(work, own, target, ["--exclude-resource-type", "test"], None, None)
     if failure:

@@ -202,7 +202,9 @@ def complete(con: duckdb.DuckDBPyConnection, definition: str, digest: str) -> No
             f"INSERT INTO build.window_counted SELECT window_id, period_type, period, content FROM {_WINDOWS}"
         )
     con.execute("DELETE FROM build.models")
-    con.execute("INSERT INTO build.models SELECT ?, ?, as_of::DATE FROM reference.run", [digest, definition])
+    con.execute(
+        "INSERT INTO build.models SELECT ?, ?, (SELECT as_of::DATE FROM reference.run)", [digest, definition]
+    )
     con.execute("COMMIT")
 
 

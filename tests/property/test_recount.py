@@ -21,7 +21,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.contracts.loader import load_catalogue
-from pipelines.orchestration import recount, steps
+from pipelines.orchestration import steps
 from pipelines.orchestration.models import (
     ModelState,
     _run_folder,
@@ -185,82 +185,3 @@ def test_counting_again_what_changed_is_counting_everything(
             steps.publish(office.settings)
     assert not by_partition[0]
     assert any(by_partition[1:])
-
-
-def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Path) -> None:
-    """What a killed build was to count again stays noted, though what is filed is again what it was."""
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
-        con.execute(
-            """
-            CREATE SCHEMA ledger; CREATE SCHEMA reference; CREATE SCHEMA store; CREATE SCHEMA intermediate;
-            CREATE TABLE reference.run AS SELECT TIMESTAMP '2024-04-01 09:00:00' AS as_of;
-            CREATE TABLE ledger.standing (submission_no UINTEGER, sys_from TIMESTAMP, sys_to TIMESTAMP,
-                ruleset_version VARCHAR, rows_in_force BIGINT);
-            CREATE TABLE ledger.parcel (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, period VARCHAR);
-            CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
-            CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
-                origin_row_no UINTEGER);
-            CREATE TABLE intermediate.int_thing (reporter_code VARCHAR, filing_period VARCHAR, changes_on DATE);
-            INSERT INTO ledger.parcel VALUES (1, 'F05', 'A', '2024-02'), (2, 'F05', 'B', '2024-03');
-            INSERT INTO ledger.standing VALUES (1, '2024-03-10', NULL, 'r', 5), (2, '2024-03-11', NULL, 'r', 5);
-            INSERT INTO intermediate.int_thing VALUES ('A', '2024-02', '2024-04-20'), ('B', '2024-03', NULL);
-            """
-        )
-        manifest = {
-            "nodes": {
-                "model.x.int_thing": {
-                    "resource_type": "model", "name": "int_thing", "schema": "intermediate",
-                    "fqn": ["x", "intermediate", "int_thing"],
-                    "config": {"incremental_strategy": "recount", "meta": {}},
-                }
-            },
-            "sources": {"source.x.f05": {"schema": "filed", "name": "f05"}},
-            "parent_map": {"model.x.int_thing": ["source.x.f05"]},
-        }  # fmt: skip
-
-        def noted() -> list[tuple[str, str, str, bool]]:
-            return con.execute("FROM build.recount ORDER BY ALL").fetchall()
-
-        assert not recount.begin(con, manifest, "d", full=False)  # nothing was counted yet
-        assert not recount.begin(con, manifest, "d", full=False)  # and still nothing is certain
-        recount.complete(con, "d", "state 1")
-        assert recount.remembered_digest(con) == "state 1"
-        assert recount.begin(con, manifest, "d", full=False)
-        assert (noted(), recount.remembered_digest(con)) == ([], None)
-
-        con.execute("INSERT INTO ledger.quarantined_row VALUES (2, 4)")
-        assert recount.begin(con, manifest, "d", full=False)
-        both = [("int_thing", "B", "2024-02", True), ("int_thing", "B", "2024-03", True)]
-        assert noted() == both
-        con.execute("DELETE FROM ledger.quarantined_row")
-        assert recount.begin(con, manifest, "d", full=False)
-        assert noted() == both
-        recount.complete(con, "d", "state 2")
-        assert noted() == []
-
-        con.execute("UPDATE reference.run SET as_of = '2024-04-20 00:00:00'")
-        assert recount.begin(con, manifest, "d", full=False)
-        assert noted() == [("int_thing", "A", "2024-02", False)]
-        con.execute("UPDATE reference.run SET as_of = '2024-04-19 00:00:00'")
-        assert not recount.begin(con, manifest, "d", full=False)  # the moment moved back
-        recount.complete(con, "d", "state 3")
-        assert not recount.begin(con, manifest, "other definition", full=False)
-        recount.complete(con, "d", "state 4")
-        con.execute("DROP TABLE intermediate.int_thing")
-        assert not recount.begin(con, manifest, "d", full=False)
-
-
-def test_a_fact_counted_by_filing_reads_nothing_else() -> None:
-    manifest = {
-        "nodes": {
-            "model.x.int_thing": {
-                "resource_type": "model", "name": "int_thing", "schema": "intermediate",
-                "fqn": ["x", "intermediate", "int_thing"],
-                "config": {"incremental_strategy": "recount", "meta": {}},
-            }
-        },
-        "sources": {"source.x.obligations": {"schema": "filing", "name": "obligations"}},
-        "parent_map": {"model.x.int_thing": ["source.x.obligations"]},
-    }  # fmt: skip
-    with pytest.raises(recount.RecountError, match=r"int_thing .* reads filing\.obligations"):
-        recount.facts_counted_by_filing(manifest)

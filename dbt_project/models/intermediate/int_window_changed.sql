@@ -1,9 +1,8 @@
 -- 变动期间: windows to be counted again: those whose state is not the one the last complete build left in
 -- build.window_counted, those that have gone, and those that are compared with one of these. Without such a
 -- memory all windows.
-{%- set remembered = env_var('XIAOBAO_RECOUNT', '') == 'changed' and not var('known_at') if execute %}
 with differing as (
-    {% if remembered -%}
+    {% if windows_are_remembered() -%}
         select
             coalesce(now.window_id, before.window_id) as window_id,
             coalesce(now.period_type, before.period_type) as period_type,

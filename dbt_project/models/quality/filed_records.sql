@@ -5,24 +5,23 @@
     materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
     meta={'replaces': 'recounted_records'}
 ) }}
-{%- set kept_by_record = {
-    'f01': ['int_complaint', ['complaint_id']],
-    'f02': ['int_first_inquiry', ['inquiry_id']],
-    'f03': ['int_mediation', ['mediation_org', 'mediation_id']],
-    'f04': ['int_call_back', ['callback_id']],
-    'f05': ['int_problem_case', ['problem_id']],
-    'f07': ['int_review', ['review_id']],
-    'f08': ['int_training', ['course_id', 'audience']],
-    'f09': ['int_surrender_clue', ['clue_id']],
-    'f10': ['int_sales_action', ['action_id']],
-    'r05': ['int_hotline_call', ['call_id']],
-    'r01': ['int_registered_complaint', ['reg_ref_no']],
-} %}
-{% for form, (fact, keys) in kept_by_record.items() -%}
-    {%- set by_filing = is_counted_by_filing(model_named(fact)) if execute else false %}
+
+{% for form, fact, keys in [
+    ('f01', 'int_complaint', ['complaint_id']),
+    ('f02', 'int_first_inquiry', ['inquiry_id']),
+    ('f03', 'int_mediation', ['mediation_org', 'mediation_id']),
+    ('f04', 'int_call_back', ['callback_id']),
+    ('f05', 'int_problem_case', ['problem_id']),
+    ('f07', 'int_review', ['review_id']),
+    ('f08', 'int_training', ['course_id', 'audience']),
+    ('f09', 'int_surrender_clue', ['clue_id']),
+    ('f10', 'int_sales_action', ['action_id']),
+    ('r05', 'int_hotline_call', ['call_id']),
+    ('r01', 'int_registered_complaint', ['reg_ref_no']),
+] -%}
     select
         '{{ form | upper }}' as form,
-        '{{ fact if by_filing }}' as fact,
+        '{{ fact if is_counted_by_filing(fact) }}' as fact,
         records.reporter_code,
         sum(records.n_rows) as n_rows,
         count(*) as n_keys,
@@ -36,9 +35,7 @@
         from {{ source('filed', form) }}
         where
             {{ in_force() }}
-            {%- if by_filing and recounting() %}
-                and reporter_code in {{ changed_filers(fact) }}
-            {%- endif %}
+            and {{ is_of_changed_filer(fact) }}
         group by all
     ) as records
     group by records.reporter_code

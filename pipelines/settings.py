@@ -11,6 +11,7 @@ This is the lowest room: it imports nothing of the package.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,8 @@ _CHANNELS = ("directory", "email", "webhook")
 
 _PACKAGE = Path(__file__).resolve().parent
 _MiB = 1024 * 1024
+#: Batches of files that would fill the memory limit as they lie on disk.
+_BATCHES = 96
 _INPUTS = ("expectations", "dbt_project", "data")
 
 
@@ -238,6 +241,13 @@ class Settings(BaseSettings):
         if value is None or value.tzinfo is None:
             return value
         return value.astimezone(ZoneInfo(TIMEZONE)).replace(tzinfo=None)
+
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of files read at once: two batches lie in memory, each several times its size while it is stored."""
+        number, unit = re.fullmatch(r"([\d.]+)\s?(\w+)", self.memory_limit).groups()  # type: ignore[union-attr]
+        power = "KMGT".index(unit[0]) + 1
+        return max(int(float(number) * (1024 if "i" in unit else 1000) ** power) // _BATCHES, _MiB)
 
     @property
     def channels(self) -> tuple[str, ...]:

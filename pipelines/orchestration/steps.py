@@ -52,14 +52,16 @@ from pipelines.publication.effects import own_effects
 from pipelines.publication.release import MadeOf, fingerprint
 from pipelines.publication.release import publish as publish_release
 from pipelines.settings import Settings
-from pipelines.validation.batch import batches, close_failures, load_batch, unread
+from pipelines.validation.batch import close_failures, load_batches
+from pipelines.validation.read_ahead import unread
 from pipelines.validation.structure import judge_envelope
 from pipelines.warehouse.connection import open_warehouse, transaction
 from pipelines.warehouse.schema import prepare
 
 ProgressCallback = Callable[[str, int, int], None]
-#: Bytes of files read into memory at once; rows take several times their size on the way to the store.
-_BATCH_BYTES = 64 << 20
+#: Two threads would each leave a part of a row group, and every checkpoint would put the parts together again: the same
+#: rows are then compressed twice or thrice (docs/decisions/0026).
+_STORING_THREADS = 1
 #: Committed official figures (form PUB) come in beside what the inbox holds.
 _OFFICIAL_FIGURES = "data/official_figures/filings"
 
@@ -99,13 +101,14 @@ def load_form(
 ) -> FormSummary:
     """Read and check the received but unread files of a form (of some periods, or all), batch by batch.
 
-    Each batch commits on its own. Raises `ValidationEngineError` when the engine, not the data, is at fault.
+    While DuckDB stores a batch on one thread (`_STORING_THREADS`), the readers read the next. Each batch commits on its
+    own. Raises `ValidationEngineError` when the engine, not the data, is at fault.
     """
     catalogue = load_catalogue()
     contract = catalogue.forms[form]
     archive = Archive(settings.archive_dir)
     rows = 0
-    with _warehouse(settings, catalogue) as con:
+    with _warehouse(settings, catalogue, threads=_STORING_THREADS) as con:
         program = f"{code_version()}/{catalogue.ruleset_version}"
         waiting = unread(con, contract, periods, program)
         if not waiting:
@@ -113,19 +116,20 @@ def load_form(
         for statement in macro_sql("reference.working_days"):
             con.execute(statement)
         done = 0
-        for batch in batches(waiting, _BATCH_BYTES):
-            rows += load_batch(
-                con,
-                catalogue,
-                contract,
-                batch,
-                archive,
-                _limits(settings),
-                threads=settings.threads,
-                program_version=program,
-                evidence=partial(_keep_evidence, settings.home / "evidence", form, batch[0].submission_no),
-            )
-            done += len(batch)
+        loading = load_batches(
+            con,
+            catalogue,
+            contract,
+            waiting,
+            archive,
+            _limits(settings),
+            batch_bytes=settings.batch_bytes,
+            threads=settings.threads,
+            program_version=program,
+            evidence=partial(_keep_evidence, settings.home / "evidence", form),
+        )
+        for files, read in loading:
+            done, rows = done + files, rows + read
             if progress:
                 progress(form, done, len(waiting))
         by_period = _by_period(con, [parcel.submission_no for parcel in waiting])
@@ -252,11 +256,13 @@ def code_version() -> str:
 
 
 @contextmanager
-def _warehouse(settings: Settings, catalogue: Catalogue) -> Iterator[duckdb.DuckDBPyConnection]:
+def _warehouse(
+    settings: Settings, catalogue: Catalogue, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     con = open_warehouse(
         settings.build_database,
         memory_limit=settings.memory_limit,
-        threads=settings.threads,
+        threads=threads or settings.threads,
         wait_seconds=settings.lock_wait_seconds,
     )
     try:

@@ -2,36 +2,29 @@
 
 Belongs here: the path from archived bytes to `store.<form>`, `quarantine.<form>` and findings of the stages
 `read` and `rows`. A batch is one transaction and replaces whatever an earlier attempt left for its submissions.
-Does not belong here: rules that look at other rows or forms (`references`), states (`filing`).
+Does not belong here: what is read and when (`read_ahead`), rules that look at other rows or forms (`references`),
+states (`filing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
-from pipelines.contracts.model import Catalogue, EnvelopeFact, Form
+from pipelines.contracts.model import Catalogue, Form
 from pipelines.intake.archive import Archive
-from pipelines.intake.canonical import Cells, joined, typed_cells
+from pipelines.intake.canonical import Cells, joined
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
 from pipelines.intake.normalise import normalise
 from pipelines.intake.persons import hide_damages, hide_persons
-from pipelines.intake.reading import read_parcel
 from pipelines.intake.xlsx_reader import XlsxLimits
-from pipelines.validation.marks import (
-    BATCH_CONSTANTS,
-    CLEAR_TEXT_PERSON,
-    MarkPlan,
-    compile_marks,
-    values_at_any_time,
-)  # fmt: skip
+from pipelines.validation.marks import BATCH_CONSTANTS, CLEAR_TEXT_PERSON, MarkPlan, compile_marks
+from pipelines.validation.read_ahead import Failed, Found, Unread, batches, read_ahead
 from pipelines.validation.screening import shown_sql
 from pipelines.validation.structure import judge_file
 from pipelines.validation.suite import validate_marks
@@ -39,77 +32,7 @@ from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import MARK_WORDS, insert_rows, store_columns
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """Our own failure on one file; the text names the error, never the content."""
-
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A parcel whose rows are still to be read."""
-
-    submission_no: int
-    archive_path: str
-    period: str
-    kind: str | None
-    declared_rows: int | None
-    declared_encoding: str | None
-    declared_sha256: str | None
-    sha256: str
-    byte_size: int
-    reporter: str | None = None
-    period_end: date = date.max
-    signed_at: datetime | None = None
-
-    @property
-    def stated(self) -> dict[EnvelopeFact, str | None]:
-        """What a contract may fill columns from."""
-        signed = None if self.signed_at is None else f"{self.signed_at:%Y-%m-%d %H:%M:%S}"
-        return {"reporter": self.reporter, "period": self.period, "signed_at": signed}
-
-
-def unread(
-    con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | None, program_version: str = ""
-) -> list[Unread]:
-    """Parcels of a form without a reading, in order of receipt.
-
-    Those refused at the pull are not to be read, nor those this version of the program has failed on.
-    """
-    rows = con.execute(
-        """
-        SELECT submission_no, archive_path, period, kind, declared_rows, declared_encoding, declared_sha256, sha256,
-            byte_size, reporter_code, period_end, signed_at
-        FROM ledger.parcel AS p
-        WHERE form = ? AND (? IS NULL OR list_contains(?, period))
-            AND NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
-            AND NOT EXISTS (
-                SELECT 1 FROM ledger.failure AS f
-                WHERE f.submission_no = p.submission_no AND f.is_open AND f.program_version = ?)
-            AND NOT EXISTS (
-                SELECT 1 FROM ledger.finding AS f
-                WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code IN ('ENV-S01', 'ENV-S03'))
-        ORDER BY period, submission_no""",
-        [form.code, None if periods is None else 1, list(periods or []), program_version],
-    ).fetchall()
-    return [Unread(*row) for row in rows]
-
-
-def batches(parcels: Sequence[Unread], max_bytes: int) -> list[list[Unread]]:
-    """Cut a list of parcels into batches of at most `max_bytes` of files, in order, at least one file each."""
-    cut: list[list[Unread]] = []
-    size = 0
-    for parcel in parcels:
-        if not cut or size + parcel.byte_size > max_bytes:
-            cut.append([])
-            size = 0
-        cut[-1].append(parcel)
-        size += parcel.byte_size
-    return cut
-
-
-def load_batch(
+def load_batches(
     con: duckdb.DuckDBPyConnection,
     catalogue: Catalogue,
     form: Form,
@@ -117,69 +40,65 @@ def load_batch(
     archive: Archive,
     limits: XlsxLimits,
     *,
+    batch_bytes: int,
     threads: int = 2,
     program_version: str = "",
-    evidence: Callable[[str], None] | None = None,
+    evidence: Callable[[int, str], None] | None = None,
     prove: bool = True,
-) -> int:
-    """Read, check and store a batch; returns the rows read. `evidence` receives the GX result as JSON text.
+) -> Iterator[tuple[int, int]]:
+    """Read, check and store the files of a form in batches; gives files and rows read of each as it is committed.
 
-    A file on which our own reader fails is set aside (`ledger.failure`) and does not delay the others; a shortage of
-    memory or disk is raised, because it would fail on every file.
+    `evidence` receives a batch's first submission number and the GX result as JSON text. A file on which our own reader
+    fails is set aside (`ledger.failure`) and does not delay the others.
 
     Findings come from the marks alone. `prove` lets Great Expectations count the same marks again and hold the suite's
     evidence; without it (a filer's own check) nothing is found differently and seconds of start-up are saved.
     """
-    on_cover = _covered(con, parcels)
-    values = values_at_any_time(catalogue, form)
+    cut = batches(parcels, batch_bytes)
+    for outcomes in read_ahead(con, catalogue, form, cut, archive, limits, threads):
+        rows, result = _load(con, catalogue, form, outcomes, program_version, prove=prove)
+        if evidence and result is not None:
+            evidence(outcomes[0].parcel.submission_no, result)
+        yield len(outcomes), rows
 
-    def read(parcel: Unread) -> tuple[Grid, Cells | None] | _Failed:
-        data = archive.data(parcel.archive_path)
-        cells = None
-        try:
-            grid = read_parcel(
-                form,
-                data,
-                declared_encoding=parcel.declared_encoding,
-                on_cover=parcel.submission_no in on_cover,
-                limits=limits,
-                period_end=parcel.period_end,
-                stated=parcel.stated,
-            )
-            if grid.table is not None:
-                cells = typed_cells(form, grid.table, values)
-                grid.table = cells.table  # so that the text can be let go
-        except (MemoryError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - any other defect of ours must not stop the other insurers
-            return _Failed(f"{type(error).__name__}: {error}"[:500])
-        return grid, cells
 
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        outcomes = list(zip(parcels, pool.map(read, parcels), strict=True))
-    failed = [(parcel.submission_no, found.error) for parcel, found in outcomes if isinstance(found, _Failed)]
-    was_read = [(parcel, *found) for parcel, found in outcomes if not isinstance(found, _Failed)]
-    parcels, grids = [parcel for parcel, _, _ in was_read], [grid for _, grid, _ in was_read]
+def _load(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    form: Form,
+    outcomes: Sequence[Found | Failed],
+    program_version: str,
+    *,
+    prove: bool,
+) -> tuple[int, str | None]:
+    """Judge and store a batch that was read; returns its rows and the GX result."""
+    failed = [(found.parcel.submission_no, found.error) for found in outcomes if isinstance(found, Failed)]
+    was_read = [found for found in outcomes if isinstance(found, Found)]
+    parcels, grids = [found.parcel for found in was_read], [found.grid for found in was_read]
     faults: dict[int, list[Fault]] = {}
     for parcel, grid in zip(parcels, grids, strict=True):
-        found = judge_file(
+        told = judge_file(
             grid,
             kind=parcel.kind,
             declared_rows=parcel.declared_rows,
             declared_sha256=parcel.declared_sha256,
             sha256=parcel.sha256,
         )
-        if found:
-            faults[parcel.submission_no] = found
-    clean = {p.submission_no: cells for p, _, cells in was_read if p.submission_no not in faults}
+        if told:
+            faults[parcel.submission_no] = told
+    clean = {
+        found.parcel.submission_no: found.cells
+        for found in was_read
+        if found.parcel.submission_no not in faults
+    }
     with transaction(con):
         _note_failures(con, failed, [parcel.submission_no for parcel in parcels], program_version)
         _forget(con, form, [parcel.submission_no for parcel in parcels])
         staged, damages = _stage(con, form, clean)
         plan = compile_marks(catalogue, form, staged.canonical)
         _store(con, plan)
-        for number, found in _disagreements(con, plan).items():
-            faults.setdefault(number, []).extend(found)
+        for number, told in _disagreements(con, plan).items():
+            faults.setdefault(number, []).extend(told)
         stored = [number for number in clean if number not in faults]
         _keep_only(con, form, stored)
         _note_readings(con, catalogue, parcels, grids, set(stored))
@@ -188,9 +107,7 @@ def load_batch(
         for table in ("batch", "broken_rows"):
             con.execute(f"DROP TABLE IF EXISTS {table}")
         con.unregister("staged")  # after a statement that leaves nothing open, which DuckDB 2.0 insists on
-    if evidence and result is not None:
-        evidence(result)
-    return sum(grid.rows_read for grid in grids)
+    return sum(grid.rows_read for grid in grids), result
 
 
 def _note_failures(
@@ -222,15 +139,6 @@ def close_failures(con: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> in
         [list(numbers)],
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-def _covered(con: duckdb.DuckDBPyConnection, parcels: Sequence[Unread]) -> set[int]:
-    """Submissions whose envelope stood on a cover sheet: the data sheet comes second there."""
-    rows = con.execute(
-        "SELECT submission_no FROM ledger.parcel WHERE on_cover AND submission_no IN (SELECT unnest(?))",
-        [[parcel.submission_no for parcel in parcels]],
-    ).fetchall()
-    return {row[0] for row in rows}
 
 
 def _forget(con: duckdb.DuckDBPyConnection, form: Form, numbers: list[int]) -> None:

@@ -26,7 +26,7 @@ from pipelines.filing.receipts.page import PLACES
 from pipelines.filing.states import STATES
 from pipelines.orchestration import steps
 from pipelines.settings import Settings
-from pipelines.validation import batch
+from pipelines.validation import read_ahead
 from pipelines.warehouse.connection import open_warehouse
 from tests.support.desk import BRANCH, OTHER, REPORTER, Desk, csv_text, row
 
@@ -89,14 +89,14 @@ def bureau(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     desk.file("F04", [], submission_id="QUARANTINED")
     desk.file("F05", cases(1, 900), submission_id="FORMLESS", declared={"form": "F99"})
     with pytest.MonkeyPatch.context() as patch:
-        read = batch.read_parcel
+        read = read_ahead.read_parcel
 
         def broken(form: Any, *arguments: Any, **options: Any) -> Any:
             if form.code == "F04":
                 raise ZeroDivisionError("an invariant broke")
             return read(form, *arguments, **options)
 
-        patch.setattr(batch, "read_parcel", broken)
+        patch.setattr(read_ahead, "read_parcel", broken)
         desk.run()
     return desk
 

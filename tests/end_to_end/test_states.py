@@ -16,7 +16,7 @@ from pipelines.contracts.loader import load_catalogue
 from pipelines.filing.states import EVENTS, STATES, TRANSITIONS
 from pipelines.orchestration import steps
 from pipelines.settings import Settings
-from pipelines.validation import batch
+from pipelines.validation import read_ahead
 from tests.end_to_end.test_lifecycle import ENVELOPE_CASES
 from tests.support.desk import BRANCH, REPORTER, Desk, row
 
@@ -97,7 +97,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         "unlucky": file(desk, "2024-03", 3),
         "unlucky once": file(desk, "2023-11", 3),
     }
-    read = batch.read_parcel
+    read = read_ahead.read_parcel
 
     def broken(form: object, data: bytes, **facts: object) -> object:
         if b"F05-202403" in data or b"F05-202311" in data:
@@ -105,7 +105,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         return read(form, data, **facts)  # type: ignore[arg-type] # handed on as it came
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "read_parcel", broken)
+        patch.setattr(read_ahead, "read_parcel", broken)
         desk.run()
     steps.retry(desk.settings, [files["unlucky once"]])
     desk.run()

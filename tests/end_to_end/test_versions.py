@@ -299,9 +299,9 @@ def test_a_period_not_filed_ends_a_run_of_nil_reports(desk: Desk) -> None:
 
 def test_our_own_failure_says_so_and_delays_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader is broken for one file, as an unforeseen defect of ours would be; then it is repaired."""
-    from pipelines.validation import batch
+    from pipelines.validation import read_ahead
 
-    read = batch.read_parcel
+    read = read_ahead.read_parcel
 
     def broken(form: object, data: bytes, **facts: object) -> object:
         if b"F05-13" in data:
@@ -310,14 +310,14 @@ def test_our_own_failure_says_so_and_delays_nobody(desk: Desk, monkeypatch: pyte
 
     unlucky = desk.file("F05", cases(13))
     lucky = desk.file("F05", cases(14, period="2024-02", updated_at="2024-03-01 09:00:00"), period="2024-02")
-    monkeypatch.setattr(batch, "read_parcel", broken)
+    monkeypatch.setattr(read_ahead, "read_parcel", broken)
     desk.run()
     assert (desk.state(unlucky), desk.state(lucky)) == ("quarantined", "accepted")
     assert desk.findings(unlucky) == []
     assert STATES["quarantined"].actor == "analyst"
     desk.run()
     assert events(desk, unlucky) == ["receive", "fail"]
-    monkeypatch.setattr(batch, "read_parcel", read)
+    monkeypatch.setattr(read_ahead, "read_parcel", read)
     desk.run()
     assert desk.state(unlucky) == "quarantined"  # the same program is not tried again by itself
     assert steps.retry(desk.settings, [unlucky]) == 1

@@ -36,12 +36,13 @@ from pipelines.intake.handed import (
 )
 from pipelines.intake.pull import pull
 from pipelines.intake.xlsx_reader import XlsxLimits
-from pipelines.validation.batch import batches, load_batch, unread
+from pipelines.validation.batch import load_batches
+from pipelines.validation.read_ahead import unread
 from pipelines.validation.structure import judge_envelope
 from pipelines.warehouse.connection import OFFLINE
 from pipelines.warehouse.schema import prepare
 
-_BATCH_BYTES = 64 << 20
+_BATCH_BYTES = 32 << 20
 #: Nothing is kept, so nothing is ever tried again under another version.
 _PROGRAM = "self-check"
 
@@ -138,18 +139,21 @@ class Desk:
             max_file_bytes=max_bytes,
         )
         for form in self.catalogue.forms.values():
-            for batch in batches(unread(con, form, None, _PROGRAM), _BATCH_BYTES):
-                load_batch(
-                    con,
-                    self.catalogue,
-                    form,
-                    batch,
-                    InPlace(),
-                    self.bounds.workbook,
-                    threads=self.bounds.threads,
-                    program_version=_PROGRAM,
-                    prove=False,
-                )
+            waiting = unread(con, form, None, _PROGRAM)
+            loading = load_batches(
+                con,
+                self.catalogue,
+                form,
+                waiting,
+                InPlace(),
+                self.bounds.workbook,
+                batch_bytes=_BATCH_BYTES,
+                threads=self.bounds.threads,
+                program_version=_PROGRAM,
+                prove=False,
+            )
+            for _ in loading:
+                pass
         failure = con.execute(
             "SELECT p.source_name, f.error FROM ledger.failure AS f JOIN ledger.parcel AS p USING (submission_no) "
             "WHERE f.is_open LIMIT 1"

@@ -1,0 +1,166 @@
+"""The files that wait to be read, in batches, and reading ahead: while one batch is stored the next is being read.
+
+Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most two batches are in
+memory, so their size bounds what reading takes. Does not belong here: what becomes of a batch (`batch`), the readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+
+from pipelines.contracts.model import Catalogue, EnvelopeFact, Form
+from pipelines.intake.archive import Archive
+from pipelines.intake.canonical import Cells, typed_cells
+from pipelines.intake.grid import Grid
+from pipelines.intake.reading import read_parcel
+from pipelines.intake.xlsx_reader import XlsxLimits
+from pipelines.validation.marks import values_at_any_time
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A parcel whose rows are still to be read."""
+
+    submission_no: int
+    archive_path: str
+    period: str
+    kind: str | None
+    declared_rows: int | None
+    declared_encoding: str | None
+    declared_sha256: str | None
+    sha256: str
+    byte_size: int
+    reporter: str | None = None
+    period_end: date = date.max
+    signed_at: datetime | None = None
+
+    @property
+    def stated(self) -> dict[EnvelopeFact, str | None]:
+        """What a contract may fill columns from."""
+        signed = None if self.signed_at is None else f"{self.signed_at:%Y-%m-%d %H:%M:%S}"
+        return {"reporter": self.reporter, "period": self.period, "signed_at": signed}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Our own failure on one file; the text names the error, never the content."""
+
+    parcel: Unread
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it was read: what it is as a file, and its cells if it has a table."""
+
+    parcel: Unread
+    grid: Grid
+    cells: Cells | None
+
+
+def unread(
+    con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | None, program_version: str = ""
+) -> list[Unread]:
+    """Parcels of a form without a reading, in order of receipt.
+
+    Those refused at the pull are not to be read, nor those this version of the program has failed on.
+    """
+    rows = con.execute(
+        """
+        SELECT submission_no, archive_path, period, kind, declared_rows, declared_encoding, declared_sha256, sha256,
+            byte_size, reporter_code, period_end, signed_at
+        FROM ledger.parcel AS p
+        WHERE form = ? AND (? IS NULL OR list_contains(?, period))
+            AND NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
+            AND NOT EXISTS (
+                SELECT 1 FROM ledger.failure AS f
+                WHERE f.submission_no = p.submission_no AND f.is_open AND f.program_version = ?)
+            AND NOT EXISTS (
+                SELECT 1 FROM ledger.finding AS f
+                WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code IN ('ENV-S01', 'ENV-S03'))
+        ORDER BY period, submission_no""",
+        [form.code, None if periods is None else 1, list(periods or []), program_version],
+    ).fetchall()
+    return [Unread(*row) for row in rows]
+
+
+def batches(parcels: Sequence[Unread], max_bytes: int) -> list[list[Unread]]:
+    """Cut a list of parcels into batches of at most `max_bytes` of files, in order, at least one file each."""
+    cut: list[list[Unread]] = []
+    size = 0
+    for parcel in parcels:
+        if not cut or size + parcel.byte_size > max_bytes:
+            cut.append([])
+            size = 0
+        cut[-1].append(parcel)
+        size += parcel.byte_size
+    return cut
+
+
+def read_ahead(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    form: Form,
+    cut: Sequence[Sequence[Unread]],
+    archive: Archive,
+    limits: XlsxLimits,
+    threads: int,
+) -> Iterator[list[Found | Failed]]:
+    """Each batch of a form's files, read; the next one is read while the caller works on this one.
+
+    A file on which our own reader fails is a `Failed` and does not delay the others; a shortage of memory or disk is
+    raised, because it would fail on every file.
+    """
+    values = values_at_any_time(catalogue, form)
+
+    def read(parcel: Unread, *, on_cover: bool) -> Found | Failed:
+        data = archive.data(parcel.archive_path)
+        cells = None
+        try:
+            grid = read_parcel(
+                form,
+                data,
+                declared_encoding=parcel.declared_encoding,
+                on_cover=on_cover,
+                limits=limits,
+                period_end=parcel.period_end,
+                stated=parcel.stated,
+            )
+            if grid.table is not None:
+                cells = typed_cells(form, grid.table, values)
+                grid.table = cells.table  # so that the text can be let go
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - any other defect of ours must not stop the other insurers
+            return Failed(parcel, f"{type(error).__name__}: {error}"[:500])
+        return Found(parcel, grid, cells)
+
+    pool = ThreadPoolExecutor(max_workers=threads)
+
+    def start(batch: Sequence[Unread]) -> list[Future[Found | Failed]]:
+        covers = _covered(con, batch)
+        return [pool.submit(read, parcel, on_cover=parcel.submission_no in covers) for parcel in batch]
+
+    try:
+        reading = start(cut[0]) if cut else []
+        for following in [*cut[1:], None]:
+            outcomes = [future.result() for future in reading]
+            reading = start(following) if following else []
+            yield outcomes
+            del outcomes
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _covered(con: duckdb.DuckDBPyConnection, parcels: Sequence[Unread]) -> set[int]:
+    """Submissions whose envelope stood on a cover sheet: the data sheet comes second there."""
+    rows = con.execute(
+        "SELECT submission_no FROM ledger.parcel WHERE on_cover AND submission_no IN (SELECT unnest(?))",
+        [[parcel.submission_no for parcel in parcels]],
+    ).fetchall()
+    return {row[0] for row in rows}

@@ -334,7 +334,7 @@ def read_filing(filing: Filing, form: Form) -> None:
 
 
 def _read_text(filing: Filing, form: Form, data: bytes) -> None:
-    if not data.strip() or b"\x00" in data or data.count(b'"') % 2:
+    if _blank(data) or b"\x00" in data or data.count(b'"') % 2:
         return
     encoding = _encoding(data, filing.envelope.get("encoding"))
     if encoding is None:
@@ -348,10 +348,10 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
     if set(header) != set(columns) or len(header) != len(columns):
         return
     types = {name: arrow_type(columns[name]) for name in header}
-    found = _split(body[end:], types, tolerant=encoding == "utf-8")
+    found = _split(memoryview(body)[end:], types, tolerant=encoding == "utf-8")
     if found is None and encoding == "gb18030":  # a row of another width cannot be shown as it is
         encoding = "utf-8"
-        found = _split(body[end:].decode("gb18030", "replace").encode(), types, tolerant=True)
+        found = _split(memoryview(body[end:].decode("gb18030", "replace").encode()), types, tolerant=True)
     if found is None:
         return
     table, skipped = found
@@ -365,16 +365,21 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
         _keep(filing, form, table, rows)
 
 
+def _blank(data: bytes | memoryview) -> bool:
+    """Whether there is nothing but white space; mostly told by the first bytes, without a copy."""
+    return not bytes(data[:4096]).strip() and not bytes(data).strip()
+
+
 def _split(
-    rest: bytes, types: Mapping[str, pa.DataType], *, tolerant: bool
+    rest: memoryview, types: Mapping[str, pa.DataType], *, tolerant: bool
 ) -> tuple[pa.Table, set[int]] | None:
     """Rows as columns of bytes, and the numbers of rows with nothing in them; None if some row has another width.
 
     Unless `tolerant`, an empty line is a row of another width too, except at the end.
     """
-    if not tolerant:
-        rest = rest.rstrip(b"\r\n")
-    if not rest.strip():
+    while not tolerant and len(rest) and rest[-1] in b"\r\n":
+        rest = rest[:-1]
+    if _blank(rest):
         return pa.table({name: pa.array([], kind) for name, kind in types.items()}), set()
     skipped: set[int] = set()
     ragged: list[int] = []
@@ -388,12 +393,12 @@ def _split(
 
     try:
         table = pacsv.read_csv(
-            pa.BufferReader(rest),
+            pa.BufferReader(pa.py_buffer(rest)),
             read_options=pacsv.ReadOptions(
                 use_threads=False, column_names=list(types), block_size=max(len(rest), 1 << 16)
             ),
             parse_options=pacsv.ParseOptions(
-                newlines_in_values=b'"' in rest,
+                newlines_in_values=b'"' in bytes(rest.obj),
                 ignore_empty_lines=False,
                 invalid_row_handler=note if tolerant else None,
             ),
@@ -410,9 +415,10 @@ def _encoding(data: bytes, declared: str | None) -> str | None:
     named = _ENCODINGS.get(declared.strip().lower().replace("_", "-")) if declared else ""
     if named != "utf-8" and declared:
         return named
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
+    ends = pa.array([0, len(data)], pa.int32()).buffers()[1]
+    try:  # Arrow's check of UTF-8 makes no text of it
+        pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(data)]).cast(pa.string())
+    except pa.ArrowInvalid:
         return None if named or data.startswith(codecs.BOM_UTF8) else "gb18030"
     return "utf-8"
 
@@ -482,7 +488,8 @@ def _read_workbook(filing: Filing, form: Form, data: bytes) -> None:
     arrays = {
         name: _cell_text(below.column(position), columns[name]) for position, name in enumerate(names) if name
     }
-    rows = pa.array(range(leading + above + 1, leading + above + 1 + below.num_rows), pa.uint32())
+    first = leading + above + 1
+    rows = pa.array(np.arange(first, first + below.num_rows, dtype=np.uint32))
     _keep(filing, form, pa.table(arrays), rows)
 
 

@@ -80,14 +80,14 @@ class ModelProject:
     def parsed_dir(self) -> Path:
         """Where the parsed form of exactly this state of the project lies.
 
-        It depends on the project alone: beside it, where dbt keeps such things, it serves every home; where the project
-        cannot be written, it lies under `work_dir`.
+        It depends on the project and its place alone: beside it, where dbt keeps such things, it serves every home;
+        where the project cannot be written, it lies under `work_dir`.
         """
         beside = self.project_dir / "target"
         writable = os.access(beside if beside.is_dir() else self.project_dir, os.W_OK)
-        return (
-            (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{version('dbt-core')}"
-        )
+        # dbt notes where the project lies, and reads its seeds there: a copy elsewhere is parsed for itself.
+        place = hashlib.sha256(f"{self.project_dir.resolve()}|{version('dbt-core')}".encode()).hexdigest()[:8]
+        return (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{place}"
 
     @property
     def manifest_path(self) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -109,6 +111,14 @@ def test_a_project_is_parsed_once_per_state(project: ModelProject, run_settings:
         ModelProject(project.project_dir, project.work_dir, {"small_base": 5}).fingerprint
         != changed.fingerprint
     )
+
+
+def test_a_copy_of_a_project_is_parsed_for_itself(project: ModelProject, tmp_path: Path) -> None:
+    """dbt reads seeds where the project was parsed: a copy must not read those of its original."""
+    shutil.copytree(project.project_dir, tmp_path / "copy")
+    copy = ModelProject(tmp_path / "copy", project.work_dir, {})
+    assert copy.fingerprint == project.fingerprint
+    assert copy.parsed_dir.name != project.parsed_dir.name
 
 
 def test_a_project_that_dbt_refuses_is_told_in_dbts_words(

@@ -180,7 +180,9 @@ def project(parsed_project: ModelProject, tmp_path: Path) -> ModelProject:
     """The small dbt project with a work folder of the test's own."""
     shutil.copytree(parsed_project.project_dir, tmp_path / "project")
     shutil.copytree(parsed_project.work_dir, tmp_path / "work")
-    return ModelProject(tmp_path / "project", tmp_path / "work", {})
+    copy = ModelProject(tmp_path / "project", tmp_path / "work", {})
+    shutil.copytree(parsed_project.parsed_dir, copy.parsed_dir)  # it has no seeds that dbt would read elsewhere
+    return copy
 
 
 @pytest.fixture

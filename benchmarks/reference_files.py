@@ -25,13 +25,17 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-FORMS = ("F04", "F06", "F02", "F05", "F01", "F03", "F11", "R01", "R03")
+FORMS = (
+    "F04", "F06", "F02", "R05", "F05", "F04S", "F01", "R06", "F13", "F10", "R01", "F12", "F03", "R07", "F09", "F07",
+    "F08", "F11", "F15", "F16", "F17", "R08", "R03",
+)  # fmt: skip
 
 _PREAMBLE = 20
 _DICTIONARY_KINDS = ("code", "enum", "boolean", "date", "integer")
@@ -89,6 +93,7 @@ class Form:
     days: int | None
     side: str
     classes: tuple[str, ...]
+    reject: str
     event: str | None
     key: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -141,6 +146,7 @@ def _form(document: Mapping[str, Any], own: Mapping[str, Any], lists: Mapping[st
         days=service.get("latency"),
         side=own["side"],
         classes=tuple(own.get("obligedClasses") or ()),
+        reject=str(own.get("rejectAbove", 1)),
         event=own.get("eventDate"),
         key=tuple(name for _, name in keys),
         columns=columns,
@@ -279,6 +285,7 @@ def _judge_envelope(filing: Filing, forms: Mapping[str, Form]) -> None:
         form is None
         or fields["version"] != form.version
         or bounds is None
+        or str(bounds[1]) < form.first_day
         or (form.frequency == "monthly" and not monthly)
         or (form.frequency == "quarterly" and monthly)
     ):
@@ -288,8 +295,6 @@ def _judge_envelope(filing: Filing, forms: Mapping[str, Form]) -> None:
         broken.add("ENV-S07")
     if fields["state"] != "SUBMITTED":
         broken.add("ENV-S09")
-    if fields["kind"] in ("CORRECTION", "WITHDRAW"):
-        broken.add("ENV-S06")
 
 
 def bounds_of(period: str) -> tuple[date, date] | None:
@@ -322,14 +327,14 @@ def read_filing(filing: Filing, form: Form) -> None:
     filing.read = True
     if fields["row_count"] != filing.rows:
         filing.broken.add("ENV-S02")
-    if (fields["kind"] == "NIL") == (filing.rows > 0) and fields["kind"] in ("NIL", "ORIGINAL", "RESUBMIT"):
+    if (fields["kind"] in ("NIL", "WITHDRAW")) == (filing.rows > 0):
         filing.broken.add("ENV-S05")
     if filing.broken:
         filing.table, filing.sound = None, {}
 
 
 def _read_text(filing: Filing, form: Form, data: bytes) -> None:
-    if not data.strip() or b"\x00" in data or data.count(b'"') % 2:
+    if _blank(data) or b"\x00" in data or data.count(b'"') % 2:
         return
     encoding = _encoding(data, filing.envelope.get("encoding"))
     if encoding is None:
@@ -343,15 +348,15 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
     if set(header) != set(columns) or len(header) != len(columns):
         return
     types = {name: arrow_type(columns[name]) for name in header}
-    found = _split(body[end:], types, tolerant=encoding == "utf-8")
+    found = _split(memoryview(body)[end:], types, tolerant=encoding == "utf-8")
     if found is None and encoding == "gb18030":  # a row of another width cannot be shown as it is
         encoding = "utf-8"
-        found = _split(body[end:].decode("gb18030", "replace").encode(), types, tolerant=True)
+        found = _split(memoryview(body[end:].decode("gb18030", "replace").encode()), types, tolerant=True)
     if found is None:
         return
     table, skipped = found
     count = table.num_rows + len(skipped)
-    rows = pa.array(range(above + 1, above + count + 1), pa.uint32())
+    rows = pa.array(np.arange(above + 1, above + count + 1, dtype=np.uint32))
     if skipped:
         rows = rows.filter(pa.array([number not in skipped for number in range(1, count + 1)]))
     if encoding == "gb18030":
@@ -360,16 +365,21 @@ def _read_text(filing: Filing, form: Form, data: bytes) -> None:
         _keep(filing, form, table, rows)
 
 
+def _blank(data: bytes | memoryview) -> bool:
+    """Whether there is nothing but white space; mostly told by the first bytes, without a copy."""
+    return not bytes(data[:4096]).strip() and not bytes(data).strip()
+
+
 def _split(
-    rest: bytes, types: Mapping[str, pa.DataType], *, tolerant: bool
+    rest: memoryview, types: Mapping[str, pa.DataType], *, tolerant: bool
 ) -> tuple[pa.Table, set[int]] | None:
     """Rows as columns of bytes, and the numbers of rows with nothing in them; None if some row has another width.
 
     Unless `tolerant`, an empty line is a row of another width too, except at the end.
     """
-    if not tolerant:
-        rest = rest.rstrip(b"\r\n")
-    if not rest.strip():
+    while not tolerant and len(rest) and rest[-1] in b"\r\n":
+        rest = rest[:-1]
+    if _blank(rest):
         return pa.table({name: pa.array([], kind) for name, kind in types.items()}), set()
     skipped: set[int] = set()
     ragged: list[int] = []
@@ -383,12 +393,12 @@ def _split(
 
     try:
         table = pacsv.read_csv(
-            pa.BufferReader(rest),
+            pa.BufferReader(pa.py_buffer(rest)),
             read_options=pacsv.ReadOptions(
                 use_threads=False, column_names=list(types), block_size=max(len(rest), 1 << 16)
             ),
             parse_options=pacsv.ParseOptions(
-                newlines_in_values=b'"' in rest,
+                newlines_in_values=b'"' in bytes(rest.obj),
                 ignore_empty_lines=False,
                 invalid_row_handler=note if tolerant else None,
             ),
@@ -405,9 +415,10 @@ def _encoding(data: bytes, declared: str | None) -> str | None:
     named = _ENCODINGS.get(declared.strip().lower().replace("_", "-")) if declared else ""
     if named != "utf-8" and declared:
         return named
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
+    ends = pa.array([0, len(data)], pa.int32()).buffers()[1]
+    try:  # Arrow's check of UTF-8 makes no text of it
+        pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(data)]).cast(pa.string())
+    except pa.ArrowInvalid:
         return None if named or data.startswith(codecs.BOM_UTF8) else "gb18030"
     return "utf-8"
 
@@ -477,7 +488,8 @@ def _read_workbook(filing: Filing, form: Form, data: bytes) -> None:
     arrays = {
         name: _cell_text(below.column(position), columns[name]) for position, name in enumerate(names) if name
     }
-    rows = pa.array(range(leading + above + 1, leading + above + 1 + below.num_rows), pa.uint32())
+    first = leading + above + 1
+    rows = pa.array(np.arange(first, first + below.num_rows, dtype=np.uint32))
     _keep(filing, form, pa.table(arrays), rows)
 
 
@@ -517,7 +529,7 @@ def _keep(filing: Filing, form: Form, table: pa.Table, rows: pa.Array) -> None:
     filing.rows = table.num_rows
     table = table.select([column.name for column in form.columns])
     filing.table = table.append_column("r", rows).append_column(
-        "no", pa.array([filing.number] * table.num_rows, pa.uint16())
+        "no", pa.array(np.full(table.num_rows, filing.number, np.uint32))
     )
     if not table.num_rows:
         return

@@ -55,3 +55,12 @@ scale.
         ~ 'when ' ~ above ~ ' then ' ~ amount ~ ' * (' ~ weight ~ ') end)',
         '4') }}
 {%- endmacro %}
+
+{#- A number that stands for the content of some columns, and can be added up over rows. -#}
+{% macro row_hash(columns) -%}
+    {%- if target.type == 'spark' -%}
+        cast(xxhash64({{ columns | join(', ') }}) as decimal(38, 0))
+    {%- else -%}
+        cast(hash({{ columns | join(', ') }}) as hugeint)
+    {%- endif -%}
+{%- endmacro %}

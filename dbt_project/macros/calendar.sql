@@ -13,6 +13,15 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The DATE `days` after a date or timestamp. -#}
+{% macro day_after(day, days) -%}
+    {%- if target.type == 'spark' -%}
+        date_add(cast({{ day }} as date), {{ days }})
+    {%- else -%}
+        (cast({{ day }} as date) + {{ days }})
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro month_of(moment) -%}
     cast(date_trunc('month', {{ moment }}) as date)
 {%- endmacro %}

@@ -37,13 +37,13 @@ Latest state of each record of a form: of the rows in force, the one of the late
 reporter and key; a record whose latest state is a deletion (record_action D) is gone.
 -#}
 {% macro latest_state(relation, key, columns) -%}
+    {{- config(meta={'key': key}) -}}
     with latest as (
         select *
         from {{ relation }}
         where {{ in_force() }}
         qualify row_number() over (
-            partition by reporter_code, {{ key | join(', ') }}
-            order by filing_period desc, submission_no desc, row_no desc
+            {{ latest_first(key) }}
         ) = 1
     )
 
@@ -53,4 +53,10 @@ reporter and key; a record whose latest state is a deletion (record_action D) is
         {% endfor %}
     from latest
     where record_action <> 'D'
+{%- endmacro %}
+
+{#- The window of a record's states, the latest first; `alias` with its dot, where names need one. -#}
+{% macro latest_first(key, alias='') -%}
+    partition by {{ alias }}reporter_code, {{ alias }}{{ key | join(', ' ~ alias) }}
+    order by {{ alias }}filing_period desc, {{ alias }}submission_no desc, {{ alias }}row_no desc
 {%- endmacro %}

@@ -4,7 +4,7 @@ order.
 -#}
 
 {#- NO_BASE|ZERO_DEN|..., or OK. Of a value whose report is missing nothing else can be said: MISSING. -#}
-{% macro status_text() -%}
+{% macro status_text(has_break='has_break') -%}
     coalesce(
         case when is_missing then 'MISSING' end,
         nullif(
@@ -15,7 +15,7 @@ order.
                 case when has_small_base then 'SMALL_BASE' end,
                 case when is_immature then 'IMMATURE' end,
                 case when is_restated then 'RESTATED' end,
-                case when has_break then 'BREAK' end,
+                case when {{ has_break }} then 'BREAK' end,
                 case when is_partial then 'PARTIAL' end
             ), ''
         ), 'OK'

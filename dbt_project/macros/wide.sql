@@ -4,6 +4,10 @@ _value and _status for each. `kpis` maps a column name to [kpi_id] or [kpi_id, d
 Values only, no new arithmetic: everything comes from kpi_values on the current basis.
 -#}
 {% macro wide_view(kpis) -%}
+    {{- config(
+        materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+        meta={'replaces': 'recounted_periods'}
+    ) -}}
     select
         period_type,
         period,
@@ -22,7 +26,7 @@ Values only, no new arithmetic: everything comes from kpi_values on the current 
                 ) as {{ name }}_{{ part }}{{ ',' if not (outer_last and loop.last) }}
             {% endfor -%}
         {% endfor -%}
-    from {{ ref('kpi_values') }}
+    from {{ windowed_values(ref('kpi_values')) }}
     where
         basis = 'current'
         and (kpi_id, dimension) in (

@@ -19,7 +19,7 @@ from pipelines.cli.findings import findings
 from pipelines.cli.history import history, retry
 from pipelines.cli.kpi import kpi
 from pipelines.cli.notices import notices
-from pipelines.cli.output import stderr_console
+from pipelines.cli.output import stderr_console, wrap_by_cells
 from pipelines.cli.receipt import receipt
 from pipelines.cli.revisions import revisions
 from pipelines.cli.run import run
@@ -77,6 +77,7 @@ def _check_environment() -> None:
 
 def run_app() -> None:
     """Run the command given on the command line and exit with a documented code."""
+    wrap_by_cells()
     try:
         app()
     except OperatorError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from decimal import Decimal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from pipelines.publication.cell_history import CellVersion
     from pipelines.publication.explanation import CellKey, Explanation, Part
+    from pipelines.publication.observations import Statistic
     from pipelines.settings import Settings
 
 _BASES = ("current", "comparable", "published")
@@ -43,7 +45,11 @@ _ROLES = {
     "base_numerator": "基期分子 base numerator",
     "base_denominator": "基期分母 base denominator",
     "base_left_out": "基期未计入 base left out",
+    "whole_numerator": "全辖分子 bureau's numerator",
+    "whole_denominator": "全辖分母 bureau's denominator",
+    "observed": "逐件之值 values of the cases",
 }
+_STATISTICS = {"median": "中位数 median", "min": "最小值 minimum", "max": "最大值 maximum"}
 #: Values of a division, and institutions that have not filed, that a message names before it counts the rest.
 _VALUES_NAMED, _MEMBERS_NAMED = 30, 8
 _FILINGS = [
@@ -62,6 +68,46 @@ _ROWS = [
     Column("key", "键\nkey"),
     Column("month", "计入月\nmonth", wrap=False),
     Column("amount", "计入\nadds", justify="right", wrap=False),
+]
+_OBLIGATIONS = [
+    Column("key", "应报\nowed", wrap=False, pinned=True),
+    Column("amount", "计入\nadds", justify="right", wrap=False),
+    Column("note", "报送经过\nwhat became of it"),
+]
+_OBSERVATIONS = [
+    Column("org_code", "机构\ninstitution", wrap=False, pinned=True),
+    Column("value", "值\nvalue", justify="right", wrap=False),
+    Column("numerator", "分子\nnumerator", justify="right", wrap=False),
+    Column("denominator", "分母/件数\ndenominator, cases", justify="right", wrap=False),
+    Column("why_not", "不计入的原因\nleft out because"),
+]
+_COMPARISONS = [
+    Column("reporter_code", "机构\nreporter", wrap=False),
+    Column("kpi_id", "指标\nKPI", wrap=False, pinned=True),
+    Column("dimension_value", "分项\nof"),
+    Column("period", "期间\nperiod", wrap=False),
+    Column("printed", "披露\nprinted", justify="right", wrap=False),
+    Column("filed", "报送\nfiled", justify="right", wrap=False),
+    Column("verdict", "结论\nverdict", wrap=False),
+    Column("reason", "未比原因\nnot compared", optional=True),
+    Column("submission_id", "报送编号\nsubmission", wrap=False, optional=True),
+    Column("row_no", "行号\nrow", justify="right", wrap=False, optional=True),
+]
+_LATER = [
+    Column("submission_id", "报送编号\nsubmission", wrap=False, pinned=True),
+    Column("kind", "类型\nkind", wrap=False),
+    Column("replaces", "替代\nreplaces", wrap=False, optional=True),
+    Column("reason_code", "原因\nreason", optional=True),
+    Column("signed_at", "签发\nsigned", wrap=False),
+    Column("state", "状态\nstate", wrap=False),
+    Column("counts", "计入\ncounts", wrap=False),
+]
+_ERRORS = [
+    Column("submission_id", "报送编号\nsubmission", wrap=False, pinned=True),
+    Column("rule_code", "规则\nrule", wrap=False),
+    Column("row_no", "行号\nrow", justify="right", wrap=False),
+    Column("column_name", "列\ncolumn"),
+    Column("message_zh", "问题\nfinding", optional=True),
 ]
 _HISTORY = [
     Column("release_id", "发布\nrelease", wrap=False, pinned=True),
@@ -113,7 +159,8 @@ def explain(
         con, stand, remark, upto = _open(settings, release, as_of, folders, stack)
         key = _key(con, kpi_id.upper(), period, part or [], org, insurer_type, peer_group, basis, is_ytd=ytd)
         try:
-            explainer = Explainer(con, load_catalogue(), settings.project_dir / "dbt_project")
+            number = int(upto[-1].name[1:]) if upto and as_of is None else None
+            explainer = Explainer(con, load_catalogue(), settings.project_dir / "dbt_project", number)
             told = explainer.explain(key, rows=rows)
         except NoSuchCellError as error:
             raise OperatorError(str(error)) from error
@@ -275,9 +322,24 @@ def _document(
         "definition": told.definition,
         "status": _flags(str(told.cell["status"])),
         "members": told.members,
+        **_behind(told),
+        "history": [_plain(asdict(version)) for version in history],
+    }
+
+
+def _behind(told: Explanation) -> dict[str, object]:
+    """What stands behind a cell, and behind the figure that it is about if it is about one."""
+    figure = told.figure
+    return {
         "parts": [_plain(asdict(part)) for part in told.parts],
         "base": _plain(told.base) if told.base else None,
-        "history": [_plain(asdict(version)) for version in history],
+        "statistic": _plain(asdict(told.statistic)) if told.statistic else None,
+        "figure": {"cell": _plain(figure.cell), "definition": figure.definition, **_behind(figure)}
+        if figure
+        else None,
+        "later": [_plain(asdict(one)) for one in told.later],
+        "comparisons": [_plain(asdict(one)) for one in told.comparisons],
+        "errors": [_plain(asdict(one)) for one in told.errors],
     }
 
 
@@ -332,32 +394,9 @@ def _show(
     for flag in _flags(str(cell["status"])):
         _line(console, "状态 status", f"{flag['flag']} {flag['zh']} {flag['en']}")
     console.print()
-    _line(console, "公式 formula", str(definition["formula_zh"]))
-    _line(console, "", str(definition["formula_en"]))
-    if definition["variant"]:
-        variant = definition["variant"]
-        _line(
-            console, "变体 variant", f"{variant['dimension_value']} {variant['name_zh']} {variant['name_en']}"
-        )
-        for name in ("formula_zh", "formula_en"):
-            if variant.get(name):
-                _line(console, "", str(variant[name]))
-    _line(console, "依据 source", str(definition["source_clause"] or "–"))
-    _policies(console, definition["edge_policies"])
-    _members(console, told)
-    if told.base:
-        base = told.base
-        vintage = f"{base['release']} 所发布 as printed in it" if base["release"] else "现行数 as known now"
-        if base["basis"] == "comparable":
-            vintage += ", 按承继机构 mapped to the institutions in force"
-        _line(
-            console,
-            "基期 base",
-            f"{base['kpi_id']} {base['period']}: {_number(base['value'])} "
-            f"({vintage}, 数据截止 as of {shown(base['as_of'])}, basis {base['basis']})",
-        )
-    for part in told.parts:
-        _show_part(console, part, rows=rows)
+    _show_definition(console, told)
+    _show_base(console, told)
+    _show_behind(console, told, rows=rows)
     _show_history(history)
 
 
@@ -409,7 +448,7 @@ def _show_part(console: Console, part: Part, *, rows: bool) -> None:
         console,
         _ROLES.get(part.role, part.role),
         f"{_number(part.amount)} {agreed} · {part.name_zh} {part.name_en} · {part.period} · "
-        f"{part.form or '报送 filings'}.{part.date_column or ''} · {part.n_rows:,} 行 rows of "
+        f"{'.'.join(filter(None, (part.form or '报送 filings', part.date_column)))} · {part.n_rows:,} 行 rows of "
         f"{part.n_filings:,} 份 filings",
     )
     if part.definition:
@@ -424,10 +463,88 @@ def _show_part(console: Console, part: Part, *, rows: bool) -> None:
     if rows and part.rows:
         more = len(part.rows) - _MOST_ROWS
         caption = f"另有 {more:,} 行 more: --format json" if more > 0 else None
+        columns = _OBLIGATIONS if any(one.note for one in part.rows) else _ROWS
         emit(
-            Table("", _ROWS, [_cells(asdict(one)) for one in part.rows[:_MOST_ROWS]], caption=caption),
+            Table("", columns, [_cells(asdict(one)) for one in part.rows[:_MOST_ROWS]], caption=caption),
             OutputFormat.TABLE,
         )
+
+
+def _show_definition(console: Console, told: Explanation) -> None:
+    definition = told.definition
+    _line(console, "公式 formula", str(definition["formula_zh"]))
+    _line(console, "", str(definition["formula_en"]))
+    if definition["variant"]:
+        variant = definition["variant"]
+        _line(
+            console, "变体 variant", f"{variant['dimension_value']} {variant['name_zh']} {variant['name_en']}"
+        )
+        for name in ("formula_zh", "formula_en"):
+            if variant.get(name):
+                _line(console, "", str(variant[name]))
+    _line(console, "依据 source", str(definition["source_clause"] or "–"))
+    _policies(console, definition["edge_policies"])
+    _members(console, told)
+
+
+def _show_base(console: Console, told: Explanation) -> None:
+    """What a growth rate or a restatement compares with, and the figure that moved as it stands now."""
+    if told.base and told.base["release"] is None and told.base["basis"] == "published":
+        _line(console, "基期 base", "此前发布中无此数 no earlier release printed it")
+    elif told.base:
+        base = told.base
+        vintage = f"{base['release']} 所发布 as printed in it" if base["release"] else "现行数 as known now"
+        if base["basis"] == "comparable":
+            vintage += ", 按承继机构 mapped to the institutions in force"
+        _line(
+            console,
+            "基期 base",
+            f"{base['kpi_id']} {base['period']}: {_number(base['value'])} "
+            f"({vintage}, 数据截止 as of {shown(base['as_of'])}, basis {base['basis']})",
+        )
+    if told.figure:
+        figure = told.figure.cell
+        name = f"{told.figure.definition['name_zh']} {told.figure.definition['name_en']}"
+        _line(
+            console, "现值 now", f"{figure['kpi_id']} {name}: {_number(figure['value'])} ({figure['status']})"
+        )
+
+
+def _show_behind(console: Console, told: Explanation, *, rows: bool) -> None:
+    if told.later:
+        _listed("此后签发 Signed since", _LATER, told.later, _MOST_FILINGS)
+    for one in (told, told.figure):
+        if one and one.statistic:
+            _show_statistic(console, one.statistic)
+    if told.comparisons:
+        _listed("逐项比较 Compared one by one", _COMPARISONS, told.comparisons, _MOST_ROWS)
+    for part in told.parts:
+        _show_part(console, part, rows=rows)
+    for one in (told, told.figure):
+        if one and one.errors:
+            _listed("有关报送的错误 Errors of these filings", _ERRORS, one.errors, _MOST_ROWS)
+
+
+def _show_statistic(console: Console, statistic: Statistic) -> None:
+    """A median, minimum or maximum, and the values it is read off."""
+    console.print()
+    agreed = "= 所列数 the printed" if statistic.agrees else "≠ 所列数 the printed"
+    _line(
+        console,
+        _STATISTICS[statistic.name],
+        f"{_number(statistic.value)} {agreed} · {statistic.n_values:,} 个值 values",
+    )
+    _listed("各机构之值 Values of institutions", _OBSERVATIONS, statistic.observations, _MOST_ROWS)
+
+
+def _listed(title: str, columns: list[Column], entries: Sequence[Any], most: int) -> None:
+    """Entries as a table; of more than `most` the rest is counted."""
+    more = len(entries) - most
+    caption = f"另有 {more:,} 项 more: --format json" if more > 0 else None
+    emit(
+        Table(title, columns, [_cells(asdict(one)) for one in entries[:most]], caption=caption),
+        OutputFormat.TABLE,
+    )
 
 
 def _cells(row: dict[str, Any]) -> dict[str, object]:

@@ -30,6 +30,23 @@ _WIDTH_WITHOUT_TERMINAL = 200
 _FORMULA = re.compile(r"[=@\t]|[+-](?!\d+(\.\d+)?$)")
 
 
+def wrap_by_cells() -> None:
+    """Make Rich drop the blank at the end of a wrapped line by cells; it counts characters there.
+
+    A Chinese character takes two cells, so a line that holds one kept its blank, was one cell too wide and lost its
+    last letters to an ellipsis: in every help text and table of this program.
+    """
+    from rich.text import Text
+
+    def rstrip_end(text: Text, size: int) -> None:
+        excess = text.cell_len - size
+        if excess > 0:
+            blanks = len(text.plain) - len(text.plain.rstrip())
+            text.right_crop(min(blanks, excess))
+
+    Text.rstrip_end = rstrip_end  # type: ignore[method-assign, assignment]
+
+
 class OutputFormat(StrEnum):
     """Formats of `--format`."""
 

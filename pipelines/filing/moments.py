@@ -78,7 +78,7 @@ def attached(
                 raise
             if time.monotonic() >= deadline:
                 raise WarehouseBusyError(
-                    f"a run is writing {build}: waited {wait_seconds:.0f} s for it to end. Ask again when it has "
+                    f"a run is writing {build}, and did not end while it was waited for. Ask again when it has "
                     "ended (`xiaobao run` tells), or ask a release, which a run never disturbs: "
                     f"`xiaobao kpi --as-published vN`. DuckDB said: {error}"
                 ) from error

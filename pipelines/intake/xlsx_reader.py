@@ -1,7 +1,7 @@
 """Read an XLSX filing as text with cell addresses: bounded in size, cells and time.
 
 Belongs here: workbooks. calamine reads the cells, after `container` has seen that they are within bounds and made error
-cells text, which calamine would give as empty (docs/decisions/0022). A cell that IS a number or a date is written in
+cells text, which calamine would give as empty (docs/decisions/0024). A cell that IS a number or a date is written in
 canonical text, which is no damage. Does not belong here: CSV, and text normalisation (`normalise`).
 """
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from dagster import AssetExecutionContext
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from pydantic import Field
 
+from pipelines.orchestration import recount
 from pipelines.orchestration.assets import WRITER_POOL
 from pipelines.orchestration.checks import VERDICTS
 from pipelines.orchestration.resources import ModelBuilder, Progress, ProgressCallback
@@ -40,7 +42,9 @@ from pipelines.settings import Settings
 _NOT_PROJECT = {"target", "logs", "dbt_packages", ".user.yml"}
 _RESULT_EVENTS = {"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult"}
 _KEPT_RUN_FOLDERS = 5
+_KEPT_PARSED = 5
 _TARGET = "duckdb"  # the name that dbt_project/profiles.yml uses too
+_RECOUNT = "XIAOBAO_RECOUNT"  # told to macros/recount.sql; a variable would have dbt parse the project again
 _dbt_lock = threading.Lock()  # dbt's adapters are process-global
 
 
@@ -72,10 +76,18 @@ class ModelProject:
                 digest.update("/".join(parts).encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:16]
 
-    @property
+    @cached_property
     def parsed_dir(self) -> Path:
-        """Where the manifest of exactly this state of the project lies."""
-        return self.work_dir / "parsed" / self.fingerprint
+        """Where the parsed form of exactly this state of the project lies.
+
+        It depends on the project alone: beside it, where dbt keeps such things, it serves every home; where the project
+        cannot be written, it lies under `work_dir`.
+        """
+        beside = self.project_dir / "target"
+        writable = os.access(beside if beside.is_dir() else self.project_dir, os.W_OK)
+        return (
+            (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{version('dbt-core')}"
+        )
 
     @property
     def manifest_path(self) -> Path:
@@ -171,7 +183,22 @@ def prepare_manifest(settings: Settings, project: ModelProject) -> Path:
                 raise
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+    _keep_newest(project.parsed_dir.parent, project.parsed_dir, _KEPT_PARSED)
     return project.manifest_path
+
+
+def read_parsed(project: ModelProject) -> Any | None:
+    """dbt's own object of the parsed project, ready to be run; None if it cannot be read: dbt parses again then."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    try:
+        packed = (project.parsed_dir / "partial_parse.msgpack").read_bytes()
+        manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call] # dbt is untyped
+    return manifest
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -287,8 +314,8 @@ class InProcessBuilder:
         if whole and not full and state.is_current():
             yield from self._unchanged(context)
             return
-        state.forget()
-        yield from self._run(context, project, progress)
+        by_partition = state.begin(full=full)
+        yield from self._run(context, project, progress, by_partition=by_partition)
         if whole:
             state.remember()
 
@@ -304,7 +331,12 @@ class InProcessBuilder:
             )
 
     def _run(
-        self, context: AssetExecutionContext, project: ModelProject, progress: ProgressCallback | None
+        self,
+        context: AssetExecutionContext,
+        project: ModelProject,
+        progress: ProgressCallback | None,
+        *,
+        by_partition: bool,
     ) -> Iterator[Any]:
         from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
         from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
@@ -320,6 +352,7 @@ class InProcessBuilder:
             parameters.selection_args,
             parameters.indirect_selection,
             progress,
+            by_partition=by_partition,
         )
         counts = {"model": 0, "pass": 0, "warn": 0}
         for event in events:
@@ -345,10 +378,10 @@ class InProcessBuilder:
 
 
 class ModelState:
-    """Whether the models in the build database are those of the present data and code.
+    """Whether the models in the build database are those of the present data and code, and if not, what to count again.
 
-    The build database remembers, in one row, a digest over the project's code, the committed inputs and
-    everything the verdicts wrote. The row goes before a build starts and comes back after it succeeded.
+    The build database remembers a digest over the project's code, the committed inputs and everything the
+    verdicts wrote (`recount`). It goes before a build starts and comes back after it succeeded.
     """
 
     def __init__(self, settings: Settings, project: ModelProject) -> None:
@@ -359,26 +392,19 @@ class ModelState:
     def is_current(self) -> bool:
         """True if a successful build of exactly this state is there."""
         with self._open() as con:
-            remembered = con.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'build' AND table_name = 'models'"
-            ).fetchall()
-            if not remembered:
-                return False
-            stored = con.execute("SELECT digest FROM build.models").fetchall()
-            return bool(stored) and stored[0][0] == self._digest(con)
+            remembered = recount.remembered_digest(con)
+            return remembered is not None and remembered == self._digest(con)
 
-    def forget(self) -> None:
-        """From now on a build is unfinished."""
+    def begin(self, *, full: bool) -> bool:
+        """From now on a build is unfinished; True if it has to count changed partitions only."""
         with self._open() as con:
-            con.execute("DROP TABLE IF EXISTS build.models")
+            manifest = recount.read_manifest(self._project.manifest_path)
+            return recount.begin(con, manifest, self._definition(con), full=full)
 
     def remember(self) -> None:
         """The build just made is the present state's."""
         with self._open() as con:
-            con.execute("CREATE SCHEMA IF NOT EXISTS build")
-            con.execute(
-                "CREATE OR REPLACE TABLE build.models AS SELECT ?::VARCHAR AS digest", [self._digest(con)]
-            )
+            recount.complete(con, self._definition(con), self._digest(con))
 
     def _open(self) -> Any:
         from pipelines.warehouse.connection import open_warehouse
@@ -395,10 +421,19 @@ class ModelState:
         """What a release of this state would state, over the present models and committed inputs."""
         from pipelines.publication.release import fingerprint
 
+        return fingerprint(con, self._inputs)
+
+    def _definition(self, con: Any) -> str:
+        """What makes figures beside the filings and the moment: models, committed inputs, contracts and calendar."""
+        prepared = con.execute("SELECT stamp FROM reference.prepared ORDER BY 1").fetchall()
+        return hashlib.sha256(f"{self._inputs}|{prepared}".encode()).hexdigest()
+
+    @cached_property
+    def _inputs(self) -> str:
         inputs = sorted((self._settings.project_dir / "data").rglob("*"))
         definition = [self._project.fingerprint]
         definition.extend(hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs if path.is_file())
-        return fingerprint(con, "|".join(definition))
+        return "|".join(definition)
 
 
 def invoke_build(
@@ -408,8 +443,14 @@ def invoke_build(
     selection: Sequence[str],
     indirect_selection: str | None,
     progress: ProgressCallback | None,
+    *,
+    by_partition: bool = False,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Run `dbt build` here; returns the result events in order, and dbt's words if it failed."""
+    """Run `dbt build` here; returns the result events in order, and dbt's words if it failed.
+
+    `by_partition`: facts that are counted by filing count the partitions of `build.recount` again and keep the rest;
+    otherwise every model is counted whole.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
     from google.protobuf.json_format import MessageToDict
@@ -428,8 +469,9 @@ def invoke_build(
     arguments = _common_arguments(project, write_profile(settings, project), target)
     indirect = ["--indirect-selection", indirect_selection] if indirect_selection else []
     with _dbt_lock:
+        os.environ[_RECOUNT] = "changed" if by_partition else "all"
         try:
-            result = dbtRunner(callbacks=[on_event]).invoke(
+            result = dbtRunner(manifest=read_parsed(project), callbacks=[on_event]).invoke(
                 [
                     "build",
                     *selection,
@@ -437,10 +479,12 @@ def invoke_build(
                     "--exclude-resource-type",
                     "unit_test",
                     "--no-write-json",
+                    *([] if by_partition else ["--full-refresh"]),
                     *arguments,
                 ]
             )
         finally:
+            del os.environ[_RECOUNT]
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call] # dbt is untyped
     return events, None if result.success else _failure(result)
 
@@ -477,17 +521,19 @@ def _common_arguments(
 
 
 def _run_folder(project: ModelProject, run_id: str) -> Path:
-    """A fresh folder for one build, with the parsed form so that dbt need not parse again; old ones go."""
-    runs = project.work_dir / "runs"
-    target = runs / run_id
+    """A fresh folder for what one build writes; old ones go."""
+    target = project.work_dir / "runs" / run_id
     target.mkdir(parents=True, exist_ok=True)
-    parsed = project.parsed_dir / "partial_parse.msgpack"
-    if parsed.is_file():
-        shutil.copyfile(parsed, target / parsed.name)
-    older = sorted((path for path in runs.iterdir() if path != target), key=lambda path: path.stat().st_mtime)
-    for path in older[: max(0, len(older) - _KEPT_RUN_FOLDERS)]:
-        shutil.rmtree(path, ignore_errors=True)
+    _keep_newest(target.parent, target, _KEPT_RUN_FOLDERS)
     return target
+
+
+def _keep_newest(folder: Path, own: Path, kept: int) -> None:
+    """Remove all but the newest folders beside `own`, and nothing that is being made."""
+    others = [path for path in folder.iterdir() if path != own and not path.name.startswith(".")]
+    others.sort(key=lambda path: path.stat().st_mtime)
+    for path in others[: max(0, len(others) - kept)]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _replace_text(path: Path, text: str) -> None:

@@ -9,10 +9,13 @@ This module imports no dagster until a database has to be built, so that a secon
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,8 +69,10 @@ class Moment:
 def as_known_at(settings: Settings, moment: datetime, tell: Callable[[str], None] | None = None) -> Moment:
     """The database of everything signed until a moment; found, or built now.
 
-    It is named by what was known: filings that came later do not make it stale. While a run is writing, a database of
-    the moment that was built before is used, with a remark.
+    It is named by what was known: filings that came later do not make it stale. While a run is at work it is waited
+    for, `lock_wait_seconds` in all; then a database of the moment that was built before is used, with a remark.
+    Filings that are received and not judged (a run that is between its steps, one that was stopped) are not in the
+    figures; the remark counts them.
 
     Args:
         settings: where and with what.
@@ -80,14 +85,21 @@ def as_known_at(settings: Settings, moment: datetime, tell: Callable[[str], None
         ModelsError: a model failed.
     """
     label = f"{moment:{_LABEL}}"
+    patience = _Patience(settings.lock_wait_seconds)
     try:
-        digest = _digest_of(settings, Known(moment))
+        _wait_for_run(settings, patience)
+        digest = _digest_of(settings, Known(moment), patience)
+        found = _found_or_built(settings, f"{label}-{digest}", Known(moment), tell, patience)
     except WarehouseBusyError:
         earlier = _newest(settings, label)
         if earlier is None:
             raise
-        return Moment(earlier, moment, "a run is writing; this is the answer from before it began")
-    return _found_or_built(settings, f"{label}-{digest}", Known(moment), tell)
+        return Moment(
+            earlier,
+            moment,
+            "a run is writing; this is the answer from before it began 运行正在写入，此为其开始前的答案",
+        )
+    return Moment(found.folder, moment, _unjudged(found))
 
 
 def as_released(settings: Settings, release: Path, tell: Callable[[str], None] | None = None) -> Moment:
@@ -109,10 +121,11 @@ def as_released(settings: Settings, release: Path, tell: Callable[[str], None] |
         raise UnknownMomentError(f"release {release.name} does not say as of which moment it was made")
     if _is_what_the_build_holds(settings, release):
         return Moment(settings.build_dir, row[1])
+    patience = _Patience(settings.lock_wait_seconds)
     known = Known(moment=row[1], submissions=[name for (name,) in ids], release_no=row[0])
     state = f"{(release / 'FINGERPRINT').read_text()} {definition_state(settings)}"
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-    return _found_or_built(settings, f"{release.name}-{digest}", known, tell)
+    return _found_or_built(settings, f"{release.name}-{digest}", known, tell, patience)
 
 
 def _is_what_the_build_holds(settings: Settings, release: Path) -> bool:
@@ -143,18 +156,71 @@ def _is_what_the_build_holds(settings: Settings, release: Path) -> bool:
     return bool(row and row[0])
 
 
+class _Patience:
+    """What is left of the time that one question may wait for a run."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+
+def _wait_for_run(settings: Settings, patience: _Patience) -> None:
+    """Wait while a command-line run holds its lock: between its steps what it received is not judged yet.
+
+    Raises:
+        WarehouseBusyError: it did not end in time.
+    """
+    path = settings.home / "run.lock"
+    if not path.is_file():
+        return
+    with path.open("r", encoding="utf-8") as file:
+        # Let go at once: from here on the database's own lock keeps the two apart.
+        while _is_locked(file.fileno()):
+            if not patience.left:
+                raise WarehouseBusyError(
+                    f"a run is at work on {settings.home}: waited {patience.seconds:.0f} s for it to end. Ask "
+                    "again when it has ended (`xiaobao run` tells), or ask a release, which a run never disturbs: "
+                    "`xiaobao kpi --as-published vN`."
+                )
+            time.sleep(0.25)
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _unjudged(found: Moment) -> str | None:
+    """A remark if filings known at the moment are received and not judged."""
+    with closing(found.open()) as con:
+        row = con.execute("SELECT count(*) FROM filing.submissions WHERE state = 'received'").fetchone()
+    if not row or not row[0]:
+        return None
+    return (
+        f"{row[0]} 份已收到的报送尚未认定，未计入 filings known then are received and not judged yet, and are not "
+        "in these figures: a run is at work, or one ended before it got to them (`xiaobao history`)"
+    )
+
+
 def _found_or_built(
-    settings: Settings, name: str, known: Known, tell: Callable[[str], None] | None
+    settings: Settings, name: str, known: Known, tell: Callable[[str], None] | None, patience: _Patience
 ) -> Moment:
     folder = settings.moments_dir / name
     if not (folder / _DATABASE).is_file():
-        _build(settings, folder, known, tell or (lambda _: None))
+        _build(settings, folder, known, tell or (lambda _: None), patience)
         _forget_oldest(settings, folder)
     os.utime(folder)
     return Moment(folder, known.moment)
 
 
-def _digest_of(settings: Settings, known: Known) -> str:
+def _digest_of(settings: Settings, known: Known, patience: _Patience) -> str:
     """Names what is known at a moment and how it is judged and counted."""
     digest = hashlib.sha256(definition_state(settings).encode())
     if not settings.build_database.is_file():
@@ -164,7 +230,7 @@ def _digest_of(settings: Settings, known: Known) -> str:
         )
     with (
         duckdb.connect(config=dict(OFFLINE)) as con,
-        attached(con, settings.build_database, settings.lock_wait_seconds),
+        attached(con, settings.build_database, patience.left),
     ):
         facts = con.execute(
             """
@@ -184,8 +250,13 @@ def _digest_of(settings: Settings, known: Known) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(settings: Settings, folder: Path, known: Known, tell: Callable[[str], None]) -> None:
-    """Build a database beside its place and move it there whole; what a killed process left is cleared away."""
+def _build(
+    settings: Settings, folder: Path, known: Known, tell: Callable[[str], None], patience: _Patience
+) -> None:
+    """Build a database beside its place and move it there whole; what a killed process left is cleared away.
+
+    Who finds that another process has built the same in the meantime takes that one.
+    """
     from pipelines.contracts.loader import load_catalogue
     from pipelines.filing.registry import NoRegistryError
     from pipelines.orchestration.absent import stand_in
@@ -205,7 +276,7 @@ def _build(settings: Settings, folder: Path, known: Known, tell: Callable[[str],
                 load_catalogue(),
                 known,
                 working_days_csv=settings.project_dir / "data" / "calendar" / "working_days.csv",
-                wait_seconds=settings.lock_wait_seconds,
+                wait_seconds=patience.left,
             )
             stand_in(con, settings.project_dir, load_catalogue())
         except NoRegistryError as error:
@@ -221,8 +292,13 @@ def _build(settings: Settings, folder: Path, known: Known, tell: Callable[[str],
         done = building / "done"
         done.mkdir()
         work.build_database.rename(done / _DATABASE)
-        shutil.rmtree(folder, ignore_errors=True)
-        done.rename(folder)
+        if not (folder / _DATABASE).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            done.rename(folder)
+        except OSError:
+            if not (folder / _DATABASE).is_file():
+                raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
@@ -230,7 +306,7 @@ def _build(settings: Settings, folder: Path, known: Known, tell: Callable[[str],
 def build_models(settings: Settings, work: Settings) -> None:
     """Run every model and seed over the build database of `work`, a home of its own; tests are not run again.
 
-    The parsed form of the project is taken from `settings`, so that it is made once for all moments.
+    The parsed form of the project is that of `settings`, made once for all moments.
     """
     from pipelines.orchestration.models import (
         ModelProject,
@@ -241,11 +317,9 @@ def build_models(settings: Settings, work: Settings) -> None:
     )
 
     project = model_project(settings)
-    parsed = prepare_manifest(settings, project).parent / "partial_parse.msgpack"
+    prepare_manifest(settings, project)
     target = work.dbt_dir / "target"
     target.mkdir(parents=True, exist_ok=True)
-    if parsed.is_file():
-        shutil.copyfile(parsed, target / parsed.name)
     own = ModelProject(project.project_dir, work.dbt_dir, project.variables)
     _, failure = invoke_build(work, own, target, ["--exclude-resource-type", "test"], None, None)
     if failure:

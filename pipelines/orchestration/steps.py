@@ -60,7 +60,7 @@ from pipelines.warehouse.schema import prepare
 
 ProgressCallback = Callable[[str, int, int], None]
 #: Two threads would each leave a part of a row group, and every checkpoint would put the parts together again: the same
-#: rows are then compressed twice or thrice (docs/decisions/0023).
+#: rows are then compressed twice or thrice (docs/decisions/0026).
 _STORING_THREADS = 1
 #: Committed official figures (form PUB) come in beside what the inbox holds.
 _OFFICIAL_FIGURES = "data/official_figures/filings"
@@ -146,7 +146,7 @@ def settle(settings: Settings, progress: ProgressCallback | None = None) -> Sett
         settle_filings(con, catalogue, as_of=settings.as_of)
         if progress:
             progress("settled", 1, 2)
-        write_receipts(con, catalogue, settings.outbox)
+        write_receipts(con, catalogue, settings.outbox, processes=settings.threads)
         if progress:
             progress("receipts", 2, 2)
         return _settle_summary(con)
@@ -215,7 +215,7 @@ def publish(settings: Settings) -> ReleaseSummary:
             made_of=made_of,
         )
         note_effects(con, own_effects(release.path))
-        write_receipts(con, catalogue, settings.outbox)
+        write_receipts(con, catalogue, settings.outbox, processes=settings.threads)
     return ReleaseSummary(
         release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
     )

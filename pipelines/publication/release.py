@@ -23,7 +23,7 @@ from pipelines.dictionary.content import Dictionary
 from pipelines.dictionary.tables import document, tables
 from pipelines.publication.disclosure import check_disclosure
 from pipelines.publication.revision_report import build_report, write_report
-from pipelines.publication.revisions import NEW, OLD, find_revisions, write_tables
+from pipelines.publication.revisions import NEW, OLD, copy_ordered, find_revisions, write_tables
 from pipelines.warehouse.connection import STORAGE_VERSION, transaction
 from pipelines.warehouse.schema import insert_rows
 
@@ -196,7 +196,6 @@ def _write(
         check_disclosure(con)
     con.execute(f"ATTACH '{_quoted(database)}' AS {NEW} (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        con.execute("SET threads = 1")  # one writer thread: the same rows give the same Parquet bytes
         for schema in sorted({"kpi", "release", *(name.split(".")[0] for name in PUBLIC_TABLES)}):
             con.execute(f"CREATE SCHEMA {NEW}.{schema}")
         parquet = folder / "parquet"
@@ -208,10 +207,7 @@ def _write(
                 f"CREATE TABLE {NEW}.kpi.{table} AS SELECT {', '.join(columns)}{extra} "
                 f"FROM kpi.{table} ORDER BY ALL"
             )
-            con.execute(
-                f"COPY (SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL) "
-                f"TO '{_quoted(parquet / (table + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
-            )
+            copy_ordered(con, f"{NEW}.kpi.{table}", parquet / f"{table}.parquet")
         if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
             _extract(con, folder / "public")
         for name, order in PUBLIC_TABLES.items():
@@ -247,7 +243,6 @@ def _write(
         _explain(con, dictionary, folder)
         _revise(con, dictionary.catalogue, folder, previous)
     finally:
-        con.execute("RESET threads")
         con.execute(f"DETACH {NEW}")
     (folder / "FINGERPRINT").write_text(print_ + "\n")
     for path in sorted(folder.rglob("*")):
@@ -270,11 +265,8 @@ def _extract(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Write what may leave the authority as CSV and Parquet into a folder of its own: nothing else goes with it."""
     folder.mkdir()
     for name, table in PUBLIC_EXTRACT.items():
-        rows = f"(SELECT * FROM {NEW}.kpi.{table} ORDER BY ALL)"
-        con.execute(
-            f"COPY {rows} TO '{_quoted(folder / (name + '.parquet'))}' (FORMAT parquet, COMPRESSION zstd)"
-        )
-        con.execute(f"COPY {rows} TO '{_quoted(folder / (name + '.csv'))}' (FORMAT csv, HEADER)")
+        copy_ordered(con, f"{NEW}.kpi.{table}", folder / f"{name}.parquet")
+        copy_ordered(con, f"{NEW}.kpi.{table}", folder / f"{name}.csv", "FORMAT csv, HEADER")
 
 
 def _revise(

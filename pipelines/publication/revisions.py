@@ -45,6 +45,15 @@ _GROUP = (
     "CASE grain WHEN 'insurer' THEN org_code WHEN 'insurer_type' THEN insurer_type "
     "WHEN 'peer_group' THEN peer_group ELSE 'bureau' END"
 )
+#: Windows in which anything that is compared differs, told by a sum: most windows of a long history do not.
+_CONTENT = f"""
+    SELECT period_type, period, sum(hash({_GROUP}, kpi_id, grain, dimension, dimension_value, basis, numerator,
+        denominator, value, status)) AS content
+    FROM {{}}.kpi.kpi_values GROUP BY ALL"""
+_DIFFERING = f"""differing AS (
+    SELECT period_type, period
+    FROM ({_CONTENT.format(NEW)}) AS n FULL JOIN ({_CONTENT.format(OLD)}) AS o USING (period_type, period)
+    WHERE n.content IS DISTINCT FROM o.content)"""
 _IN_FORCE = "sys_from IS NOT NULL AND sys_to IS NULL AND kind <> 'WITHDRAW'"
 
 _TABLES = """
@@ -142,19 +151,32 @@ def write_tables(con: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Path
     for name, query in queries.items():
         con.execute(f"CREATE TABLE {NEW}.release.{name} AS {query}")
         files[name] = folder / "parquet" / f"{name}.parquet"
-        con.execute(
-            f"COPY (FROM {NEW}.release.{name}) TO '{str(files[name]).replace(chr(39), chr(39) * 2)}' "
-            "(FORMAT parquet, COMPRESSION zstd)"
-        )
+        copy_ordered(con, f"{NEW}.release.{name}", files[name])
     return files
+
+
+def copy_ordered(
+    con: duckdb.DuckDBPyConnection, table: str, file: Path, form: str = "FORMAT parquet, COMPRESSION zstd"
+) -> None:
+    """Write a table that was filled in order to a file in that order, by one thread: same rows, same bytes."""
+    con.execute("SET threads = 1")
+    try:
+        con.execute(f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' ({form})")
+    finally:
+        con.execute("RESET threads")
 
 
 def _list_cells(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         f"""
         INSERT INTO revision
-        WITH old AS (SELECT *, {_GROUP} AS group_key, true AS is_there FROM {OLD}.kpi.kpi_values),
-        new AS (SELECT *, {_GROUP} AS group_key, true AS is_there FROM {NEW}.kpi.kpi_values)
+        WITH {_DIFFERING},
+        old AS (
+            SELECT *, {_GROUP} AS group_key, true AS is_there FROM {OLD}.kpi.kpi_values
+            WHERE (period_type, period) IN (FROM differing)),
+        new AS (
+            SELECT *, {_GROUP} AS group_key, true AS is_there FROM {NEW}.kpi.kpi_values
+            WHERE (period_type, period) IN (FROM differing))
         SELECT row_number() OVER (ORDER BY {_KEY}), kpi_id, period_type, period,
             coalesce(n.base_period, o.base_period), grain, group_key, coalesce(n.org_code, o.org_code),
             coalesce(n.peer_group, o.peer_group), coalesce(n.insurer_type, o.insurer_type), dimension, dimension_value,

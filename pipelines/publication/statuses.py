@@ -18,7 +18,10 @@ FLAGS: dict[str, tuple[str, str]] = {
     "SMALL_BASE": ("基数过小，照列不排名", "too small a base: printed with its counts, never ranked"),
     "IMMATURE": ("部分案件未到期，未计入", "some cases are not yet due and left out of both sides"),
     "RESTATED": ("基期发布后被重述", "the base has been restated since it was published"),
-    "BREAK": ("期间内代码或口径有变", "a code list or definition changes inside the window"),
+    "BREAK": (
+        "期间内代码、口径有变，或有业务划转",
+        "a code list or definition changes inside the window, or business was handed over",
+    ),
     "PARTIAL": ("部分机构未报，只含已报机构", "some institutions have not filed; those that have are in it"),
     "SUPPRESSED": ("件数过少，对外不公布", "too few cases: not shown outside the authority"),
 }

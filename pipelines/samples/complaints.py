@@ -699,6 +699,10 @@ class Complaints:
         notified = applied + rng.integers(0, 4, size)
         answered = notified + rng.integers(0, 5, size)
         accepts = chance(rng, size, 0.91)
+        # One of every month's cases is refused for a reason that is none of the list's (MED-06).
+        refusing = np.flatnonzero(~accepts)
+        unreasoned = refusing[:1] if refusing.size else np.arange(min(1, size))
+        accepts[unreasoned] = False
         admitted = chance(rng, size, 0.96)
         goes_on = accepts & admitted
         end = np.where(goes_on, answered + rng.integers(6, 41, size), answered + rng.integers(0, 5, size))
@@ -719,6 +723,8 @@ class Complaints:
         fulfilled = np.where(fulfilled <= told, fulfilled, NEVER)
         closed = np.where(agreed, np.minimum(fulfilled, told), end)
         demand = np.round(rng.lognormal(8.6, 1.0, size)).astype(np.int64) * _FEN
+        reasons = pick(rng, size, (1, 2, 2, 3, 1, 1))
+        reasons[unreasoned] = at(REFUSALS, "其他")
         return frame.with_columns(
             pl.Series("born", np.full(size, month, dtype=np.int16)),
             enum_series(_MEDIATION_ORGS, pick(rng, size, (0.6, 0.3, 0.1))).alias("mediation_org"),
@@ -727,9 +733,7 @@ class Complaints:
             pl.Series("answered_day", answered),
             pl.Series("should_mediate", chance(rng, size, 0.86)),
             pl.Series("org_accepts", accepts),
-            enum_series(REFUSALS, np.where(accepts, -1, pick(rng, size, (1, 2, 2, 3, 1, 1)))).alias(
-                "refuse_reason"
-            ),
+            enum_series(REFUSALS, np.where(accepts, -1, reasons)).alias("refuse_reason"),
             pl.Series("admitted", admitted),
             pl.Series("consumer_accepts", chance(rng, size, 0.94)),
             pl.Series("sessions", np.where(goes_on, rng.integers(1, 4, size), 0).astype(np.int16)),

@@ -57,6 +57,7 @@ class Defect:
         needs: forms without which nobody would notice; ``F01 before`` is the form's period before.
         echoes: noticed only when the next period contradicts it, so it is not planted in the last one, nor in a
             file that is resubmitted.
+        early: fits so few rows that it waits for one from the first period on.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Defect:
     patient: bool = False
     needs: tuple[str, ...] = ()
     echoes: bool = False
+    early: bool = False
 
     @property
     def bad_rows(self) -> int:
@@ -381,6 +383,7 @@ _F01: tuple[Defect, ...] = (
         _C("_carried") & _C("_closes") & (_C("received_at").dt.hour() < 17),  # noqa: PLR2004
         {"received_at": _C("received_at").dt.offset_by("1h")},
         patient=True,
+        early=True,
     ),
 )
 
@@ -1179,14 +1182,15 @@ class Planter:
     """
 
     def __init__(self, history: Mapping[str, int]) -> None:
-        """Give every defect the period from which it waits for a row."""
+        """Give every defect the period from which it waits for a row: the first one if it is an early one."""
         self._history = history
         self._waiting: list[tuple[int, Defect]] = []
         self._pairs = {name: _turn(number, len(PAIRED), history["F01"]) for number, name in enumerate(PAIRED)}
         for form in dict.fromkeys(one.form for one in DEFECTS):
             mine = [one for one in DEFECTS if one.form == form]
             self._waiting.extend(
-                (_turn(number, len(mine), history[form]), one) for number, one in enumerate(mine)
+                (0 if one.early else _turn(number, len(mine), history[form]), one)
+                for number, one in enumerate(mine)
             )
         self._used: dict[str, set[int]] = {}
 

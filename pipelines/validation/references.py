@@ -550,21 +550,32 @@ def _immutable(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
     if not columns:
         return
     key = " AND ".join(f"e.{name} = s.{name}" for name in form.key)
+    own = ", ".join(f"s.{column.name} AS own_{column.name}" for column in columns)
+    before = ", ".join(f"e.{column.name}" for column in columns)
+    differs = " OR ".join(f"e.{column.name} <> s.{column.name}" for column in columns)
     changed = " UNION ALL ".join(
         f"""
-        SELECT s.submission_no, s.row_no, '{column.name}' AS column_name, e.submission_no AS earlier_no,
-            e.row_no AS earlier_row, {shown_sql(column, f"s.{column.name}::VARCHAR")} AS filed,
-            {shown_sql(column, f"e.{column.name}::VARCHAR")} AS before
-        FROM self_{form.table} AS s
-        JOIN all_{form.table} AS e ON e.filing_reporter = s.filing_reporter AND {key}
-            AND (e.filing_period_start, e.sequence_no) < (s.filing_period_start, s.sequence_no)
-            AND e.{column.name} <> s.{column.name}"""
+        SELECT submission_no, row_no, '{column.name}' AS column_name, earlier_no, earlier_row,
+            {shown_sql(column, f"own_{column.name}::VARCHAR")} AS filed,
+            {shown_sql(column, f"{column.name}::VARCHAR")} AS before
+        FROM differing WHERE {column.name} <> own_{column.name}"""
         for column in columns
     )
     con.execute(
         f"""
         INSERT INTO ledger.finding
-        WITH changed AS MATERIALIZED ({changed}),
+        WITH earlier AS (
+            SELECT s.submission_no, e.submission_no AS earlier_no
+            FROM submissions_{form.table} AS s
+            JOIN readable AS e ON e.form = '{form.code}' AND e.reporter_code = s.filing_reporter
+                AND (e.period_start, e.sequence_no) < (s.period_start, s.sequence_no)),
+        differing AS MATERIALIZED (
+            SELECT s.submission_no, s.row_no, e.submission_no AS earlier_no, e.row_no AS earlier_row, {own}, {before}
+            FROM self_{form.table} AS s
+            JOIN earlier AS b USING (submission_no)
+            JOIN all_{form.table} AS e ON e.submission_no = b.earlier_no AND {key}
+            WHERE {differs}),
+        changed AS MATERIALIZED ({changed}),
         held AS (
             SELECT DISTINCT f.submission_no, f.row_no
             FROM ledger.finding AS f

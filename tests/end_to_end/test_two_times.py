@@ -177,6 +177,23 @@ def test_explain_names_the_resubmission(bureau: Bureau) -> None:
     assert [flag["flag"] for flag in told["status"]][-1] == "RESTATED"
 
 
+def test_explain_of_a_restatement_names_what_was_printed_and_what_came_since(bureau: Bureau) -> None:
+    told = bureau.explained("DQ-04", "2024-03", "kpi=CMP-01", "--release", "v2")
+    assert told["cell"]["value"] == "16.67"  # |10 - 12| / 12
+    assert (told["base"]["release"], told["base"]["value"]) == ("v1", "12")
+    assert told["figure"]["cell"]["value"] == "10"
+    assert [part["agrees"] for part in told["parts"]] == [True]
+    resubmitted = told["later"][0]
+    assert (resubmitted["submission_id"], resubmitted["counts"]) == (RESUBMITTED, True)
+    assert resubmitted["replaces"] == f"F01-2024-03-{REPORTER}-001"
+    # Release 3 is compared with release 2, never with itself.
+    again = bureau.explained("DQ-04", "2024-03", "kpi=CMP-01")
+    assert (again["base"]["release"], again["base"]["value"]) == ("v2", "10")
+    shown = bureau.ask("explain", "DQ-04", "2024-03", "kpi=CMP-01", "--release", "v2").output
+    assert RESUBMITTED in shown
+    assert "现值 now" in shown
+
+
 def test_explain_names_the_vintage_of_a_published_base(bureau: Bureau) -> None:
     told = bureau.explained("CMP-04", "2024-04", "--org", REPORTER, "--basis", "published")
     assert (told["base"]["release"], told["base"]["value"]) == ("v1", "10")

@@ -16,19 +16,18 @@ select
     complaint.complaint_id,
     complaint.submission_id,
     complaint.row_no,
-    {{ month_of('complaint.decision_date') }} as decision_month,
+    complaint.decision_month,
     {{ days_between('complaint.decision_date', 'run.as_of_date') }} > {{ var('accountability_days') }}
         as is_due,
     {{ days_between('complaint.decision_date', 'run.as_of_date') }} <= {{ var('accountability_days') }}
         as is_not_yet_due,
     sanctioned.complaint_id is not null as is_acted_on
-from {{ ref('stg_f01') }} as complaint
+from {{ ref('int_complaint') }} as complaint
 cross join {{ ref('int_run') }} as run
 left join sanctioned
     on
         complaint.reporter_code = sanctioned.reporter_code
         and complaint.complaint_id = sanctioned.complaint_id
 where
-    complaint.status = '已办结'
-    and complaint.responsible = '有责'
+    complaint.is_accountable
     and complaint.agent_code is not null

@@ -1,12 +1,17 @@
 -- 回访: one row per call-back. The cohort of a rate are new policies that must be called, by the end of
 -- cooling-off; a policy whose cooling-off has not ended before the run's date is outside numerator and
 -- denominator (E6).
+{{ config(materialized='incremental', incremental_strategy='recount', on_schema_change='fail') }}
 with call_backs as (
     select
         call_back.reporter_code,
         call_back.callback_id,
         call_back.submission_id,
         call_back.row_no,
+        call_back.filing_period,
+        call_back.agent_code,
+        call_back.issue_date,
+        call_back.cooling_off_end,
         call_back.sales_channel,
         call_back.product_type,
         {{ month_of('call_back.cooling_off_end') }} as cohort_month,
@@ -20,7 +25,7 @@ with call_backs as (
         call_back.success
         and coalesce(cast(call_back.completed_at as date) <= call_back.cooling_off_end, false)
             as is_successful_in_cooling_off
-    from {{ ref('stg_f04') }} as call_back
+    from {{ recounted(ref('stg_f04')) }} as call_back
     cross join {{ ref('int_run') }} as run
 )
 
@@ -29,6 +34,9 @@ select
     callback_id,
     submission_id,
     row_no,
+    filing_period,
+    agent_code,
+    issue_date,
     sales_channel,
     product_type,
     -- Both at once: CBK-03 is asked for by channel and product.
@@ -42,5 +50,6 @@ select
     is_in_cohort and not is_cooling_off_over as is_not_yet_due,
     is_in_cohort and is_cooling_off_over and is_completed as is_due_completed,
     is_in_cohort and is_cooling_off_over and is_successful as is_due_successful,
-    is_in_cohort and is_cooling_off_over and is_successful_in_cooling_off as is_due_successful_in_cooling_off
+    is_in_cohort and is_cooling_off_over and is_successful_in_cooling_off as is_due_successful_in_cooling_off,
+    {{ changes_after('cooling_off_end', 'is_in_cohort and not is_cooling_off_over') }} as changes_on
 from call_backs

@@ -1,5 +1,6 @@
 -- 回访汇总: the summary's cells, the counts of a rate for new policies only. They are about the calls filed for
 -- the month, so a policy that waits stands in several months: no window but the month adds them up.
+{{ config(materialized='incremental', incremental_strategy='recount', on_schema_change='fail') }}
 with cells as (
     select
         reporter_code,
@@ -8,13 +9,14 @@ with cells as (
         product_type,
         submission_id,
         row_no,
+        filing_period,
         receipt_pending,
         case when callback_type = '新单' then 1 else 0 end as is_new_policy,
         due_count,
         done_count,
         success_count,
         success_in_cooling_off
-    from {{ ref('stg_f04s') }}
+    from {{ recounted(ref('stg_f04s')) }}
 )
 
 select
@@ -24,6 +26,7 @@ select
     product_type,
     submission_id,
     row_no,
+    filing_period,
     receipt_pending,
     is_new_policy * due_count as due,
     is_new_policy * done_count as completed,

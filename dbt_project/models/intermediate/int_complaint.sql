@@ -1,18 +1,20 @@
 -- 投诉: one row per complaint (件) with the months it counts in and what it counts as. A complaint not yet
 -- decided at its limit counts against CMP-17 only once that limit lies before the run's date (E6).
+{{ config(materialized='incremental', incremental_strategy='recount', on_schema_change='fail') }}
 with linked_inquiries as (
     select distinct
         reporter_code,
         inquiry_id,
         complaint_id
-    from {{ ref('stg_f02') }}
+    from {{ ref('int_first_inquiry') }}
+    where complaint_id is not null
 ),
 
 mediated as (
     select distinct
         reporter_code,
         complaint_id
-    from {{ ref('stg_f03') }}
+    from {{ ref('int_mediation') }}
     where complaint_id is not null
 )
 
@@ -26,10 +28,13 @@ select
     complaint.reg_ref_no,
     complaint.submission_id,
     complaint.row_no,
+    complaint.filing_period,
     {{ month_of('complaint.received_at') }} as received_month,
     {{ month_of('complaint.due_date') }} as due_month,
     {{ month_of('complaint.decision_date') }} as decision_month,
     {{ month_of('complaint.reg_forward_date') }} as reg_forward_month,
+    complaint.decision_date,
+    complaint.agent_code,
     complaint.matter_count,
     complaint.escalation,
     complaint.surrender_diff_amount,
@@ -52,6 +57,7 @@ select
     complaint.status = '已办结' as is_closed,
     {{ days_between('complaint.received_at', 'complaint.decision_date') }}
     - complaint.clock_stop_days as decision_days,
+    complaint.status = '已办结' and complaint.responsible = '有责' as is_accountable,
     -- 溯源整改: a cause is to be found within 30 days of closing (F01.root_cause); until then nothing can be
     -- said of a case, afterwards it is put right or not (E6).
     complaint.status = '已办结' and complaint.responsible = '有责'
@@ -68,8 +74,15 @@ select
     complaint.status = '已办结'
     and complaint.complexity <> '简单'
     and coalesce(complaint.outcome in ('部分支持', '不支持', '转调解'), false)
-    and mediated.complaint_id is null as is_mediation_not_offered
-from {{ ref('stg_f01') }} as complaint
+    and mediated.complaint_id is null as is_mediation_not_offered,
+    least(
+        {{ changes_after('complaint.due_date', 'complaint.due_date >= run.as_of_date') }},
+        {{ changes_after(
+            day_after('complaint.decision_date', var('rectification_days')),
+            days_between('complaint.decision_date', 'run.as_of_date') ~ ' <= ' ~ var('rectification_days')
+        ) }}
+    ) as changes_on
+from {{ recounted(ref('stg_f01')) }} as complaint
 cross join {{ ref('int_run') }} as run
 left join linked_inquiries as inquiry
     on

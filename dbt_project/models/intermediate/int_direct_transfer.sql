@@ -16,7 +16,7 @@ select
         {{ days_between('call.transferred_at', 'call.recomplained_on') }} <= {{ var('recomplaint_days') }},
         false
     ) as is_complained_again
-from {{ ref('stg_r05') }} as call
+from {{ ref('int_hotline_call') }} as call
 cross join {{ ref('int_run') }} as run
 left join {{ ref('int_org_reporter') }} as owner
     on call.org_code = owner.org_code

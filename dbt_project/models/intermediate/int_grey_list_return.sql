@@ -92,7 +92,7 @@ active as (
         call_back.row_no,
         call_back.issue_date as active_on
     from agents
-    inner join {{ ref('stg_f04') }} as call_back
+    inner join {{ ref('int_call_back') }} as call_back
         on
             agents.reporter_code = call_back.reporter_code
             and agents.agent_code = call_back.agent_code

@@ -4,6 +4,7 @@ select
     mediation.reporter_code,
     mediation.mediation_org,
     mediation.mediation_id,
+    mediation.complaint_id,
     mediation.submission_id,
     mediation.row_no,
     {{ month_of('mediation.apply_date') }} as apply_month,

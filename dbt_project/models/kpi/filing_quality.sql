@@ -1,5 +1,9 @@
 -- 报送质量宽表: on-time, first-pass and resubmission side by side, one row per group, window and form; form
 -- NULL is all forms together.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_periods'}
+) }}
 select
     period_type,
     period,
@@ -20,7 +24,7 @@ select
     max(case when kpi_id = 'DQ-03' then denominator end) as filed_again_denominator,
     max(case when kpi_id = 'DQ-03' then value end) as filed_again_value,
     max(case when kpi_id = 'DQ-03' then status end) as filed_again_status
-from {{ ref('kpi_values') }}
+from {{ windowed_values(ref('kpi_values')) }}
 where
     basis = 'current'
     and kpi_id in ('DQ-01', 'DQ-02', 'DQ-03')

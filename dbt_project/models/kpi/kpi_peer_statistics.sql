@@ -1,4 +1,8 @@
 -- 同类分布: quartiles of insurers' values within their type, with the count of institutions and of zeros.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_values'}
+) }}
 with positioned as (
     select
         kpi_id,
@@ -15,7 +19,7 @@ with positioned as (
         count(*) over (
             partition by kpi_id, period_type, period, insurer_type, dimension, dimension_value
         ) as n_positions
-    from {{ ref('kpi_values') }}
+    from {{ windowed_values(ref('kpi_values'), restated=true) }}
     where
         grain = 'insurer'
         and basis = 'current'

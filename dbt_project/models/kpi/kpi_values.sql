@@ -1,12 +1,16 @@
 -- 指标值: every KPI at every grain and window, with the counts behind it, its status, its rank among insurers
 -- of a type.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_values'}
+) }}
 with chained as (
     {% for step in [
         'kpi_ratio', 'kpi_growth', 'kpi_index', 'kpi_rate_median', 'kpi_case_median', 'kpi_spread',
         'kpi_restatement', 'kpi_agreement'
     ] -%}
         select {{ step_columns() }}
-        from {{ ref(step) }}
+        from {{ windowed(ref(step)) if step not in ['kpi_restatement', 'kpi_agreement'] else ref(step) }}
         {{ "where basis = 'current'" if step == 'kpi_ratio' }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -25,6 +29,7 @@ keyed as (
             when 'insurer' then institution.insurer_type
             when 'insurer_type' then chained.group_key
         end as insurer_type,
+        transferred.window_id is not null as is_transferred,
         chained.grain = 'insurer' and chained.value is not null and not chained.has_small_base as is_ranked
     from chained
     left join {{ ref('int_group') }} as institution
@@ -32,6 +37,18 @@ keyed as (
             chained.group_key = institution.reporter_code
             and chained.window_id = institution.window_id
             and institution.basis = case
+                when chained.basis = 'comparable' then 'comparable'
+                else 'current'
+            end
+    inner join {{ ref('kpi_series') }} as of_series
+        on chained.series_no = of_series.series_no
+    left join {{ ref('int_transfer_break') }} as transferred
+        on
+            of_series.transfer_span = transferred.span
+            and chained.window_id = transferred.window_id
+            and chained.grain = transferred.grain
+            and chained.group_key = transferred.group_key
+            and transferred.basis = case
                 when chained.basis = 'comparable' then 'comparable'
                 else 'current'
             end
@@ -54,7 +71,7 @@ select
     keyed.base_value,
     keyed.base_period,
     keyed.basis,
-    {{ status_text() }} as status,
+    {{ status_text('has_break or is_transferred') }} as status,
     cast(case when keyed.is_ranked then rank() over peers end as integer) as rank,
     cast(case
         when keyed.grain = 'insurer'

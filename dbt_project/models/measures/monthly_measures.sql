@@ -1,6 +1,12 @@
 -- 月度计量: every measure, counted once, by month, reporter and dimension; the one input of all KPIs.
 -- seeds/measure_catalogue.csv says what each measure means. `frequency` is the shortest window an amount
--- belongs to: what is filed by quarter enters no single month.
+-- belongs to: what is filed by quarter enters no single month. `fact` is the model an amount is counted in;
+-- of a fact counted by filing each amount also names its partition (macro recounted), NULL else. A measure is
+-- the sum of its parts.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_measures'}
+) }}
 with measured as (
     {{ measure_rows(
         ref('int_complaint'), 'received_month',
@@ -410,15 +416,16 @@ with measured as (
     ) }}
 )
 
--- A measure may be fed by two facts (mediation_due, letters_sent): its parts are one amount.
 select
+    fact,
+    filed_by,
+    filing_period,
     measure_id,
     month,
     frequency,
     reporter_code,
     dimension,
     dimension_value,
-    cast(sum(amount) as decimal(38, 6)) as amount
+    amount
 from measured
-group by all
-having sum(amount) <> 0
+where amount <> 0

@@ -2,36 +2,13 @@
 -- earlier states of a record + records deleted. `n_unattributed` are records that no institution of the
 -- registry answers for; they reach no figure, so they stand here.
 with filed as (
-    {% for form, keys in {
-        'f01': ['complaint_id'],
-        'f02': ['inquiry_id'],
-        'f03': ['mediation_org', 'mediation_id'],
-        'f04': ['callback_id'],
-        'f05': ['problem_id'],
-        'f07': ['review_id'],
-        'f08': ['course_id', 'audience'],
-        'f09': ['clue_id'],
-        'f10': ['action_id'],
-        'r05': ['call_id'],
-        'r01': ['reg_ref_no'],
-    }.items() -%}
-        select
-            '{{ form | upper }}' as form,
-            sum(n_rows) as n_rows_in_force,
-            count(*) as n_keys,
-            count(*) filter (where is_ever_deleted) as n_ever_deleted
-        from (
-            select
-                reporter_code,
-                {{ keys | join(', ') }},
-                count(*) as n_rows,
-                bool_or(record_action = 'D') as is_ever_deleted
-            from {{ source('filed', form) }}
-            where {{ in_force() }}
-            group by all
-        ) as records
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select
+        form,
+        sum(n_rows) as n_rows_in_force,
+        sum(n_keys) as n_keys,
+        sum(n_ever_deleted) as n_ever_deleted
+    from {{ ref('filed_records') }}
+    group by form
 ),
 
 counted as (
@@ -50,28 +27,38 @@ counted as (
     }.items() -%}
         select
             '{{ form }}' as form,
-            count(*) as n_records,
-            count(*) filter (
-                where reporter.reporter_code is null
-                and coalesce(fact.reporter_code, '') <> '{{ var("supervisor_code") }}'
-            ) as n_unattributed
-        from {{ ref(fact) }} as fact
+            coalesce(sum(fact.n_records), 0) as n_records,
+            coalesce(sum(
+                case
+                    when
+                        reporter.reporter_code is null
+                        and coalesce(fact.reporter_code, '') <> '{{ var("supervisor_code") }}'
+                        then fact.n_records
+                end
+            ), 0) as n_unattributed
+        from (
+            select
+                reporter_code,
+                count(*) as n_records
+            from {{ ref(fact) }}
+            {{ 'where is_in_register' if form == 'R01' }}
+            group by reporter_code
+        ) as fact
         left join {{ ref('int_reporter') }} as reporter
             on fact.reporter_code = reporter.reporter_code
-        {{ 'where fact.is_in_register' if form == 'R01' }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 )
 
 select
-    filed.form,
+    counted.form,
     cast(coalesce(filed.n_rows_in_force, 0) as bigint) as n_rows_in_force,
     cast(counted.n_records as bigint) as n_records,
-    cast(coalesce(filed.n_rows_in_force, 0) - filed.n_keys as bigint) as n_earlier_states,
-    cast(filed.n_keys - counted.n_records as bigint) as n_deleted,
-    cast(filed.n_ever_deleted as bigint) as n_ever_deleted,
+    cast(coalesce(filed.n_rows_in_force, 0) - coalesce(filed.n_keys, 0) as bigint) as n_earlier_states,
+    cast(coalesce(filed.n_keys, 0) - counted.n_records as bigint) as n_deleted,
+    cast(coalesce(filed.n_ever_deleted, 0) as bigint) as n_ever_deleted,
     cast(counted.n_unattributed as bigint) as n_unattributed
-from filed
-inner join counted
-    on filed.form = counted.form
-order by filed.form
+from counted
+left join filed
+    on counted.form = filed.form
+order by counted.form

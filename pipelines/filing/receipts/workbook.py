@@ -409,16 +409,16 @@ def _rows(sheet: Worksheet, dossier: Dossier, style: _Style) -> None:
     blamed = _blamed(dossier.receipt, position)
     for at, row in enumerate(rows.rows, 2):
         marks = blamed.get((row.filed_in, row.row_no), {})
-        severity = _worst(marks.get(0, ()))
+        worst = {column: _worst(told_here) for column, told_here in marks.items()}
+        tones = {column: style.blamed[severity] for column, severity in worst.items() if severity}
         sheet.set_row(
             at, _LINE_POINTS + 3
         )  # one line: a long text neither spreads over its neighbours nor the page
-        sheet.write_number(at, 0, row.row_no, style.blamed[severity] if severity else style.count)
+        sheet.write_number(at, 0, row.row_no, tones.get(0, style.count))
         if carried:
             _filed(sheet, at, 1, row.filed_in, style.text)
         for column, text in enumerate(row.cells, len(lead)):
-            severity = _worst(marks.get(column, ()))
-            _filed(sheet, at, column, text, style.blamed[severity] if severity else style.filed)
+            _filed(sheet, at, column, text, tones.get(column, style.filed))
         for column, told_here in marks.items():
             note = _cut("\n".join(dict.fromkeys(text for _, text in told_here)))
             lines = sum(1 + _display_width(line) // 44 for line in note.split("\n"))

@@ -1,14 +1,18 @@
 """Writing receipts: three files for each submission, rewritten only when what they say has changed.
 
-Belongs here: which receipts are due, the digest that tells whether one has changed, and the order of acts: files first,
-then the ledger, so that a killed run writes again what it had not finished. Does not belong here: content, looks, the
-outbox's file system (`outbox`).
+Belongs here: which receipts are due, the digest that tells whether one has changed, drawing many at once in processes
+of their own, and the order of acts: files first, then the ledger, so that a killed run writes again what it had not
+finished. Does not belong here: content, looks, the outbox's file system (`outbox`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +22,7 @@ import duckdb
 from pipelines.contracts.model import Catalogue
 from pipelines.filing import states
 from pipelines.filing.outbox import Outbox
-from pipelines.filing.receipts.content import RECEIPT_LIMIT, Dossier
+from pipelines.filing.receipts.content import RECEIPT_LIMIT, Dossier, Submission
 from pipelines.filing.receipts.effects import told_effects
 from pipelines.filing.receipts.gathering import dossiers
 from pipelines.filing.receipts.page import page
@@ -29,6 +33,12 @@ from pipelines.warehouse.schema import insert_rows
 
 #: Submissions gathered at once, and findings: a receipt with many counts as many.
 _CHUNK, _CHUNK_FINDINGS = 1_000, 100_000
+#: Drawing in processes of its own pays for their start (about a second) from this many receipts or findings on.
+_MANY, _MANY_FINDINGS = 300, 5_000
+#: Receipts handed to each process ahead: enough to keep it busy, few enough to bound what waits in memory.
+_AHEAD = 8
+#: A submission and its files: suffix and bytes.
+_Drawn = tuple[Submission, list[tuple[str, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,12 @@ def write_receipts(
     catalogue: Catalogue,
     outbox_url: str,
     *,
+    processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Written:
     """Bring the outbox up to date: `<reporter>/<submission>.json`, `.xlsx`, `.html` for every judged submission.
+
+    `processes` draw the files when there are many; what they draw does not depend on their number.
 
     Raises `OutboxUnavailableError`; what was written until then stays noted.
     """
@@ -69,31 +82,70 @@ def write_receipts(
         return Written(0, 0)
     outbox = Outbox(outbox_url)
     done = written = 0
-    for chunk in _chunks(due):
-        told = dict(
-            con.execute(
-                "SELECT submission_no, digest FROM ledger.receipt WHERE submission_no IN (SELECT unnest(?))",
-                [[line.submission_no for line in chunk]],
-            ).fetchall()
-        )
-        by_id = {line.submission_id: line for line in chunk}
-        notes: list[tuple[object, ...]] = []
-        effects = told_effects(con, list(by_id))
-        for dossier in dossiers(con, list(by_id), catalogue=catalogue, kpi_effects=effects):
-            line = by_id[dossier.receipt.submission.submission_id]
-            digest = digest_of(dossier, place)
-            if told.get(line.submission_no) != digest:
-                submission = dossier.receipt.submission
-                for suffix, data in render(dossier):
+    with _drawing(processes, due) as draw:
+        for chunk in _chunks(due):
+            told = dict(
+                con.execute(
+                    "SELECT submission_no, digest FROM ledger.receipt WHERE submission_no IN (SELECT unnest(?))",
+                    [[line.submission_no for line in chunk]],
+                ).fetchall()
+            )
+            by_id = {line.submission_id: line for line in chunk}
+            notes: list[tuple[object, ...]] = []
+
+            def news(
+                by_id: dict[str, _Due] = by_id,
+                told: dict[int, str] = told,
+                notes: list[tuple[object, ...]] = notes,
+            ) -> Iterator[Dossier]:
+                """Receipts that say something new; of all is noted what they say."""
+                effects = told_effects(con, list(by_id))
+                for dossier in dossiers(con, list(by_id), catalogue=catalogue, kpi_effects=effects):
+                    line = by_id[dossier.receipt.submission.submission_id]
+                    digest = digest_of(dossier, place)
+                    notes.append((line.submission_no, digest, line.basis))
+                    if told.get(line.submission_no) != digest:
+                        yield dossier
+
+            for submission, files in draw(news()):
+                for suffix, data in files:
                     outbox.put(submission.reporter_code, f"{submission.submission_id}{suffix}", data)
                 written += 1
-            notes.append((line.submission_no, digest, line.basis))
-            done += 1
+            outbox.settle()
+            _note_told(con, chunk, notes)
+            done += len(chunk)
             if progress:
                 progress(done, len(due))
-        outbox.settle()
-        _note_told(con, chunk, notes)
     return Written(len(due), written)
+
+
+@contextmanager
+def _drawing(
+    processes: int, due: Sequence[_Due]
+) -> Iterator[Callable[[Iterable[Dossier]], Iterator[_Drawn]]]:
+    """What turns dossiers into files, in their order: here, or in processes of its own when there are many."""
+    weight = sum(min(line.findings, RECEIPT_LIMIT) for line in due)
+    if processes == 1 or (len(due) < _MANY and weight < _MANY_FINDINGS):
+        yield lambda dossiers: map(_draw, dossiers)
+        return
+    # a process started anew, because this one has threads (DuckDB's), which a fork would tear
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+
+        def ahead(dossiers: Iterable[Dossier]) -> Iterator[_Drawn]:
+            waiting: deque[Future[_Drawn]] = deque()
+            for dossier in dossiers:
+                waiting.append(pool.submit(_draw, dossier))
+                while len(waiting) > processes * _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+        yield ahead
+
+
+def _draw(dossier: Dossier) -> _Drawn:
+    return dossier.receipt.submission, list(render(dossier))
 
 
 def render(dossier: Dossier) -> Iterator[tuple[str, bytes]]:

@@ -226,10 +226,23 @@ def test_the_public_table_names_no_institution_and_prints_no_small_count(built: 
     assert built.query(f"SELECT numerator, value, status FROM kpi.kpi_values_public WHERE {asked}") == [
         (None, None, "SUPPRESSED")
     ]
-    # Nobody stands behind a 0, and a missing report stays missing.
-    assert built.query(
-        "SELECT status, count(*) > 0 FROM kpi.kpi_values_public WHERE kpi_id = 'CMP-01' AND numerator = 0 GROUP BY 1"
+
+
+def test_a_count_of_zero_is_printed_and_never_hidden_for_its_own_sake(built: Dbt) -> None:
+    """Decision 0023; a missing report has no count and stays MISSING, so that the two are told apart."""
+    zeros = built.query(
+        "SELECT p.status, p.numerator FROM kpi.kpi_values AS v JOIN kpi.kpi_values_public AS p"
+        " USING (kpi_id, period_type, period, grain, dimension, dimension_value)"
+        " WHERE v.basis = 'current' AND v.grain = 'bureau' AND v.kpi_id = 'CMP-01' AND v.dimension = 'total'"
+        " AND v.numerator = 0"
     )
+    assert zeros
+    assert {numerator for _, numerator in zeros} == {Decimal(0)}
+    assert "SUPPRESSED" not in {status for status, _ in zeros}
+    missing = built.query(
+        "SELECT DISTINCT numerator FROM kpi.kpi_values_public WHERE status = 'MISSING' AND kpi_id LIKE 'CMP-0%'"
+    )
+    assert missing in ([], [(None,)])
 
 
 def test_agg_a10_finds_nothing_in_what_the_models_hide(built: Dbt) -> None:

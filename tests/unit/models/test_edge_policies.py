@@ -152,6 +152,85 @@ def test_e5_of_a_split_insurer_the_named_successor_has_the_history_and_the_other
     assert row(changed, "CMP-03", "2024-03", PROPERTY_C, basis="comparable") is None
 
 
+def hand_over(changed: Dbt, giver: str, receiver: str, day: str, *, closed_on: str | None = None) -> None:
+    """A new line of the institution master: from the day on, the receiver carries business of the giver."""
+    changed.query(
+        "INSERT INTO filed.r03 BY NAME SELECT * REPLACE (CAST(? AS DATE) AS valid_from, ? AS successor_code,"
+        " CAST(? AS DATE) AS closed_on, row_no + 100 AS row_no) FROM filed.r03"
+        " WHERE org_code = ? ORDER BY valid_from DESC LIMIT 1",
+        [day, receiver, closed_on, giver],
+    )
+
+
+def broken(changed: Dbt, kpi_id: str, period: str, group: str, **other: str) -> bool:
+    """Whether the figure carries BREAK."""
+    found = row(changed, kpi_id, period, group, columns="status", **other)
+    assert found is not None, (kpi_id, period, group, other)
+    return "BREAK" in found[0].split("|")
+
+
+def test_e5_a_transfer_inside_the_span_breaks_giver_and_receiver_until_the_base_is_after_it(
+    changed: Dbt,
+) -> None:
+    assert not broken(changed, "CMP-03", "2024-05", PROPERTY_C)
+    # From 10 April 2023 on E carries business of C, which goes on: a transfer of a portfolio inside a year.
+    hand_over(changed, PROPERTY_C, PROPERTY_E, "2023-04-10")
+    assert changed.invoke("run", "--select", "stg_r03+", "--exclude", "models/official").success
+    told = {
+        (kpi, period, group): broken(changed, kpi, period, group)
+        for group in (PROPERTY_C, PROPERTY_E, LIFE_A)
+        for kpi, period in (
+            ("CMP-03", "2024-03"),
+            ("CMP-03", "2024-05"),
+            ("CMP-04", "2023-04"),
+            ("CMP-04", "2023-06"),
+        )
+    }
+    # The year before March 2024 begins on 1 March 2023, before the day; that of May begins after it.
+    assert told == {
+        (kpi, period, group): group != LIFE_A
+        and (kpi, period) in {("CMP-03", "2024-03"), ("CMP-04", "2023-04")}
+        for kpi, period, group in told
+    }
+    # A rate over premium is broken in the windows that hold the day, what reads no policies is not.
+    assert broken(changed, "CMP-06", "2023-04", PROPERTY_C)
+    assert broken(changed, "CMP-06", "2023", PROPERTY_C)
+    assert not broken(changed, "CMP-06", "2023-05", PROPERTY_C)
+    assert not broken(changed, "CMP-01", "2023-04", PROPERTY_C)
+    # Both are property insurers: their type and the bureau are whole, their peer group too.
+    for group, grain in (("property", "insurer_type"), ("财产", "peer_group"), ("bureau", "bureau")):
+        assert not broken(changed, "CMP-03", "2024-03", group, grain=grain)
+    # One receiver: on the comparable basis it has the history, and nothing is broken.
+    assert not broken(changed, "CMP-03", "2024-03", PROPERTY_E, basis="comparable")
+
+
+def test_e5_a_transfer_to_another_type_breaks_both_types_and_never_the_bureau(changed: Dbt) -> None:
+    hand_over(changed, PROPERTY_C, LIFE_A, "2023-04-10")
+    assert changed.invoke("run", "--select", "stg_r03+", "--exclude", "models/official").success
+    for kind in ("property", "life"):
+        assert broken(changed, "CMP-03", "2024-03", kind, grain="insurer_type")
+        assert not broken(changed, "CMP-03", "2024-05", kind, grain="insurer_type")
+    assert not broken(changed, "CMP-03", "2024-03", "bureau")
+
+
+def test_e5_a_split_between_two_heirs_breaks_the_comparable_basis_too(changed: Dbt) -> None:
+    # C hands part of its business to E in April 2023 and closes with D as its successor in June 2024.
+    hand_over(changed, PROPERTY_C, PROPERTY_E, "2023-04-10")
+    hand_over(changed, PROPERTY_C, HEALTH_D, "2024-07-01", closed_on="2024-06-30")
+    assert changed.invoke("run", "--select", "stg_r03+", "--exclude", "models/official").success
+    # D carries the whole history of C, a part of which went to E: neither is comparable.
+    for heir in (HEALTH_D, PROPERTY_E):
+        assert broken(changed, "CMP-03", "2024-03", heir, basis="comparable")
+        # After the first part has left, both windows are made of the same business.
+        assert not broken(changed, "CMP-03", "2024-07", heir, basis="comparable")
+    assert broken(changed, "CMP-03", "2024-07", HEALTH_D)
+
+
+def test_e5_a_merger_is_mapped_and_breaks_nothing(built: Dbt) -> None:
+    assert built.query("SELECT count(*) FROM intermediate.int_transfer") == [(0,)]
+    assert not broken(built, "CMP-03", "2024-07", LIFE_A)
+
+
 def test_e6_an_open_cohort_is_left_out_and_told(built: Dbt) -> None:
     assert row(built, "CMP-19", "2024-12", PROPERTY_E) == figures(1, 2, "50.00", "IMMATURE")
     assert row(built, "CMP-26", "2024-12", PROPERTY_C) == figures(0, 1, "0.00", "IMMATURE")

@@ -29,6 +29,7 @@ from pipelines.orchestration.summaries import (
     SettleSummary,
 )
 from pipelines.settings import Settings
+from pipelines.warehouse.schema import LEDGER_DDL
 
 
 def form(
@@ -115,6 +116,7 @@ class FakeSteps:
         self._call("settle")
         settings.build_dir.mkdir(parents=True, exist_ok=True)
         with duckdb.connect(str(settings.build_database)) as con:
+            con.execute(LEDGER_DDL)
             con.execute("CREATE SCHEMA IF NOT EXISTS filing")
             con.execute(
                 "CREATE OR REPLACE TABLE filing.submissions AS "

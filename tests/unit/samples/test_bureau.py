@@ -59,6 +59,17 @@ def test_every_rule_is_broken_somewhere(tmp_path: Path) -> None:
     assert made.unplanted == ()
 
 
+@pytest.mark.slow
+def test_a_small_bureau_over_five_quarters_has_every_defect(tmp_path: Path) -> None:
+    assert generate(tmp_path, insurers=12, months=15, scale=0.4).unplanted == ()
+
+
+def test_somebody_refuses_mediation_without_a_reason(small: Bureau) -> None:
+    refused = small.kpi_values.filter((pl.col("kpi_id") == "MED-06") & (pl.col("value") != ""))
+    numerators = refused["numerator"].cast(pl.Decimal(38, 6))
+    assert 0 < (numerators > 0).sum() < refused.height
+
+
 def test_the_keys_list_of_warnings_is_the_contracts() -> None:
     catalogue = load_catalogue()
     warnings = {

@@ -1,5 +1,10 @@
 -- 办理时长中位数: the median of a case's days. A median is not additive, so it is read off the count of cases per
 -- day value, summed over the window and group; half days come out exact.
+-- depends_on: {{ ref('int_window_changed') }}
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with series as (
     select *
     from {{ ref('kpi_series') }}
@@ -14,7 +19,7 @@ days_taken as (
         complaint.decision_days,
         count(*) as n_cases
     from {{ ref('int_complaint') }} as complaint
-    inner join {{ ref('int_window_month') }} as window_month
+    inner join {{ windowed(ref('int_window_month')) }} as window_month
         on complaint.decision_month = window_month.month
     where complaint.decision_days is not null
     group by all
@@ -101,7 +106,7 @@ select
     false as has_break,
     scope.n_complete > 0 and scope.n_complete < scope.n_in_scope as is_partial
 from series
-inner join {{ ref('int_window') }} as int_window
+inner join {{ windowed(ref('int_window')) }} as int_window
     on {{ lists('series.period_types', 'int_window.period_type') }}
 inner join {{ ref('kpi_scope') }} as scope
     on

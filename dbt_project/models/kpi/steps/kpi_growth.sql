@@ -1,6 +1,10 @@
 -- 同比与环比: growth of a KPI's value over an earlier window, on three bases (E4). current: both windows as known
 -- now. comparable: both re-mapped to the institutions in force now. published: this window as known now over
 -- the base as printed by the release that kpi_base_vintage names; no release, no row.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with compared_series as (
     select
         growth.series_no,
@@ -47,7 +51,7 @@ comparisons as (
         compared_series.may_be_restated,
         compared_series.may_break
     from compared_series
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ windowed(ref('int_window')) }} as int_window
         on {{ lists('compared_series.period_types', 'int_window.period_type') }}
     inner join {{ ref('int_window_base') }} as base
         on
@@ -106,7 +110,7 @@ operands as (
         n_reporters,
         is_missing,
         is_partial
-    from {{ ref('kpi_ratio') }}
+    from {{ windowed_with_bases(ref('kpi_ratio')) }}
     where series_no in (select needed.series_no from needed)
 ),
 

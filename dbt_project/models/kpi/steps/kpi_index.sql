@@ -1,6 +1,10 @@
 -- 相对指数: an institution's share of cases over its share of exposure, both among complete institutions of the
 -- bureau. The denominator is the count expected from its exposure; the index is computed from the unrounded
 -- product.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with series as (
     select *
     from {{ ref('kpi_series') }}
@@ -9,7 +13,7 @@ with series as (
 
 operands as (
     select operands.*
-    from {{ ref('kpi_operands') }} as operands
+    from {{ windowed(ref('kpi_operands')) }} as operands
     inner join series
         on operands.series_no = series.series_no
     where operands.basis = 'current'
@@ -25,7 +29,7 @@ framed as (
         coalesce(own.numerator, 0) as cases,
         coalesce(own.denominator, 0) as exposure
     from series
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ windowed(ref('int_window')) }} as int_window
         on {{ lists('series.period_types', 'int_window.period_type') }}
     inner join {{ ref('kpi_scope') }} as scope
         on

@@ -1,5 +1,9 @@
 -- 分子分母: numerator, denominator and left-out cases of each series at each grain, where any case exists.
 -- An insurer's row holds what it filed; grains above it sum complete institutions only.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with wanted as (
     select
         series.series_no,
@@ -8,7 +12,7 @@ with wanted as (
         int_window.window_id,
         grains.grain
     from {{ ref('kpi_series') }} as series
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ windowed(ref('int_window')) }} as int_window
         on {{ lists('series.period_types', 'int_window.period_type') }}
     inner join {{ grain_rows() }} as grains
         -- An index compares an insurer with the whole bureau, a spread is read off the insurers' own values.
@@ -29,7 +33,7 @@ cells as (
         sum(case when needed.role = 'denominator' then summed.amount else 0 end) as denominator,
         sum(case when needed.role = 'left_out' then summed.amount else 0 end) as left_out,
         sum(case when needed.role = 'small_base' then summed.amount else 0 end) as base_count
-    from {{ ref('window_measures') }} as summed
+    from {{ windowed(ref('window_measures')) }} as summed
     inner join {{ ref('kpi_series_measures') }} as needed
         on
             summed.measure_id = needed.measure_id
@@ -56,7 +60,7 @@ placed as (
         on
             cells.series_no = wanted.series_no
             and cells.window_id = wanted.window_id
-    inner join {{ ref('kpi_scope') }} as scope
+    inner join {{ windowed(ref('kpi_scope')) }} as scope
         on
             wanted.scope_no = scope.scope_no
             and cells.basis = scope.basis

@@ -1,5 +1,9 @@
 -- 投诉率中位数: median of institutions' rates, as printed (rounded first), with and without institutions that had
 -- no case; numerator: institutions without a case, denominator: institutions whose rate entered the median.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with medians as (
     select
         series_no,
@@ -37,7 +41,7 @@ framed as (
         scope.n_complete,
         scope.n_in_scope
     from rates
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ windowed(ref('int_window')) }} as int_window
         on {{ lists('rates.period_types', 'int_window.period_type') }}
     inner join {{ ref('kpi_scope') }} as scope
         on

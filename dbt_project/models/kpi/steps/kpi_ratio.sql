@@ -2,6 +2,10 @@
 -- basis. What happens for the first time (E2 on a count) has no value where nothing is known before the
 -- window. Dense series have a row for every group in scope, so that nothing filed and nothing happened stay
 -- apart.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with series as (
     select *
     from {{ ref('kpi_series') }}
@@ -24,15 +28,15 @@ counted as (
         scope.n_complete,
         coalesce(series.may_lack_base and scope.starts_calendar, false) as has_no_base
     from series
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ windowed(ref('int_window')) }} as int_window
         on {{ lists('series.period_types', 'int_window.period_type') }}
-    inner join {{ ref('kpi_scope') }} as scope
+    inner join {{ windowed(ref('kpi_scope')) }} as scope
         on
             series.scope_no = scope.scope_no
             and int_window.window_id = scope.window_id
             and {{ lists('series.grains', 'scope.grain') }}
             and (scope.basis = 'current' or series.is_base_of_growth)
-    left join {{ ref('kpi_operands') }} as operands
+    left join {{ windowed(ref('kpi_operands')) }} as operands
         on
             series.series_no = operands.series_no
             and scope.basis = operands.basis
@@ -55,10 +59,10 @@ counted as (
         scope.n_in_scope,
         scope.n_complete,
         coalesce(series.may_lack_base and scope.starts_calendar, false) as has_no_base
-    from {{ ref('kpi_operands') }} as operands
+    from {{ windowed(ref('kpi_operands')) }} as operands
     inner join series
         on operands.series_no = series.series_no
-    inner join {{ ref('kpi_scope') }} as scope
+    inner join {{ windowed(ref('kpi_scope')) }} as scope
         on
             series.scope_no = scope.scope_no
             and operands.basis = scope.basis
@@ -81,7 +85,7 @@ breaks as (
         int_window.window_id,
         change.dimension,
         change.dimension_value
-    from {{ ref('int_window') }} as int_window
+    from {{ windowed(ref('int_window')) }} as int_window
     inner join changes as change
         on {{ crosses('change', 'int_window.first_month', 'int_window.last_day') }}
 ),

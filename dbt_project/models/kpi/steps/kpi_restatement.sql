@@ -60,9 +60,10 @@ stated as (
         on chained.window_id = int_window.window_id
 ),
 
-published as (
+held as (
     select
         named.figure,
+        released.release_no,
         released.period_type,
         released.period,
         released.grain,
@@ -77,9 +78,25 @@ published as (
     where
         released.basis = 'current'
         and {{ release_known('released.release_no') }}
-    qualify released.release_no = max(released.release_no) over (
-        partition by released.period_type, released.period
-    )
+),
+
+latest as (
+    select
+        period_type,
+        period,
+        max(release_no) as release_no
+    from held
+    group by period_type, period
+),
+
+published as (
+    select held.*
+    from held
+    inner join latest
+        on
+            held.period_type = latest.period_type
+            and held.period = latest.period
+            and held.release_no = latest.release_no
 ),
 
 compared as (

@@ -82,6 +82,20 @@ select
     {{ lists('catalogue.edge_policies', "'E4'") }} as may_be_restated,
     {{ lists('catalogue.edge_policies', "'E6'") }} as may_be_immature,
     {{ lists('catalogue.edge_policies', "'E8'") }} as may_break,
+    -- The span in which a transfer of business breaks the series (E5): of growth from the base on; of what is
+    -- read off policies and premium (F04, F06), which no filing splits by policy, the window.
+    case
+        when described.kind = 'growth' then catalogue.base_window
+        when
+            described.kind in ('count', 'ratio', 'index')
+            and (
+                {{ lists('described.forms', "'F04'") }}
+                or {{ lists('described.forms', "'F04S'") }}
+                or {{ lists('described.forms', "'F06'") }}
+            )
+            and catalogue.coverage_rule <> 'owed'
+            then 'window'
+    end as transfer_span,
     described.is_dense,
     growth.of_kpi is not null as is_base_of_growth
 from described

@@ -1,6 +1,10 @@
 -- 离散度: least, middle and greatest of institutions' own values (numerator / denominator x scale, as printed),
 -- named by dimension_value min, median or max. Denominator: institutions with a value; one without a
 -- denominator has none and is not 0.
+{{ config(
+    materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
+    meta={'replaces': 'recounted_windows'}
+) }}
 with series as (
     select *
     from {{ ref('kpi_series') }}
@@ -18,7 +22,7 @@ framed as (
         scope.n_complete,
         scope.n_in_scope
     from series
-    inner join {{ ref('int_window') }} as int_window
+    inner join {{ windowed(ref('int_window')) }} as int_window
         on {{ lists('series.period_types', 'int_window.period_type') }}
     inner join {{ ref('kpi_scope') }} as scope
         on
@@ -37,7 +41,7 @@ observed as (
         institution.peer_group,
         cast({{ ratio('own.numerator', 'own.denominator', 'series.scale') }} as decimal(18, 2)) as value
     from series
-    inner join {{ ref('kpi_operands') }} as own
+    inner join {{ windowed(ref('kpi_operands')) }} as own
         on series.series_no = own.series_no
     inner join {{ ref('kpi_scope') }} as scope
         on

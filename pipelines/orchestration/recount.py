@@ -1,0 +1,291 @@
+"""What a build of the models has to count again: partitions of facts whose filings or whose moment have changed.
+
+A fact that is counted by filing consists of partitions (who filed, for which period; `dbt_project/macros/recount.sql`).
+Put here: the comparison of what the last complete build was made of with what is there now, and the memory of it in the
+build database. Do not put here: how a partition is counted (SQL), running dbt (`models`).
+
+    build.models    one row: what the last complete build was made of, and the moment of the last one begun
+    build.counted   every submission in force as that build read it, with a digest of the rows of it that count
+    build.recount   partitions to be counted again; grows until a build has succeeded
+    build.window_counted   state of every window (int_window_state) as the last complete build left it
+
+A build that was killed or failed leaves some models of the newer and some of the older state. Its partitions stay in
+`build.recount`, so the next build counts at least these again; windows are then all counted again. Whatever cannot be
+said by partition (another project, other contracts, a moment that moved back, a table that is missing) means: count
+everything.
+
+This module imports no dagster and no dbt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+STRATEGY = "recount"
+#: Sources that a fact counted by filing may read beside filed forms: only the definition or the moment changes them.
+_STEADY_SOURCES = {("reference", "run"), ("reference", "working_days")}
+_FILED = "filed"
+#: The model that tells the state of each window.
+_WINDOWS = "intermediate.int_window_state"
+_MEMORY = """
+CREATE SCHEMA IF NOT EXISTS build;
+CREATE TABLE IF NOT EXISTS build.models (digest VARCHAR, definition VARCHAR, as_of DATE);
+CREATE TABLE IF NOT EXISTS build.counted (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, digest UBIGINT);
+CREATE TABLE IF NOT EXISTS build.window_counted (
+    window_id INTEGER, period_type VARCHAR, period VARCHAR, content HUGEINT);
+CREATE TABLE IF NOT EXISTS build.recount (
+    fact VARCHAR, filed_by VARCHAR, filing_period VARCHAR, is_filed_anew BOOLEAN);
+"""
+#: Submissions in force, each with a digest of what makes its rows count: when it came into force, by which rules it was
+#: judged, which of its rows are held back, and which rows a correction carries over from its base.
+_IN_FORCE = """
+SELECT p.submission_no, p.form, p.reporter_code,
+    hash(s.sys_from, s.ruleset_version, s.rows_in_force, q.n, q.rows, c.n, c.rows) AS digest
+FROM ledger.standing AS s
+JOIN ledger.parcel AS p USING (submission_no)
+LEFT JOIN (
+    SELECT submission_no, count(*) AS n, sum(hash(row_no)) AS rows FROM ledger.quarantined_row GROUP BY submission_no
+) AS q USING (submission_no)
+LEFT JOIN (
+    SELECT submission_no, count(*) AS n, sum(hash(row_no, origin_no, origin_row_no)) AS rows
+    FROM ledger.carried_row GROUP BY submission_no
+) AS c USING (submission_no)
+WHERE s.sys_from IS NOT NULL AND s.sys_to IS NULL
+"""
+
+
+class RecountError(Exception):
+    """A model that is said to be counted by filing depends on something that no filing tells; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A model counted by filing.
+
+    Attributes:
+        name: the model's name; the key of `build.recount`.
+        forms: codes of the forms whose filings it is counted from.
+        table: `schema.table` if it is kept as a table, None for a form's own rows (a staging view).
+    """
+
+    name: str
+    forms: frozenset[str]
+    table: str | None
+
+
+def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
+    """The project's facts that are counted by filing: incremental models of one fact, and staging views that a model of
+    many facts sums up.
+
+    Raises:
+        RecountError: such a model reads a source that changes without a filing.
+    """
+    nodes = manifest["nodes"]
+    recounted = {
+        unique_id: node
+        for unique_id, node in nodes.items()
+        if node["resource_type"] == "model" and node["config"].get("incremental_strategy") == STRATEGY
+    }
+    own = {key: node for key, node in recounted.items() if not node["config"]["meta"].get("replaces")}
+    summed = {
+        parent: nodes[parent]
+        for key in recounted.keys() - own.keys()
+        for parent in manifest["parent_map"][key]
+        if parent in nodes
+        and nodes[parent]["resource_type"] == "model"
+        and nodes[parent]["fqn"][1] == "staging"
+    }
+    found = []
+    for unique_id, node in sorted({**own, **summed}.items()):
+        forms = set()
+        for source in _sources(manifest, unique_id):
+            schema, name = source["schema"], source["name"]
+            if schema == _FILED:
+                forms.add(name.upper())
+            elif (schema, name) not in _STEADY_SOURCES:
+                raise RecountError(
+                    f"{node['name']} is counted by filing (incremental_strategy='{STRATEGY}') but reads "
+                    f"{schema}.{name}, which changes without a filing of it: make it a table."
+                )
+        table = f"{node['schema']}.{node['name']}" if unique_id in own else None
+        found.append(Fact(node["name"], frozenset(forms), table))
+    return found
+
+
+def kept_tables(manifest: Mapping[str, Any]) -> list[str]:
+    """`schema.table` of every model that is built by partition."""
+    return sorted(
+        f"{node['schema']}.{node['name']}"
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["config"].get("incremental_strategy") == STRATEGY
+    )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """dbt's parsed project."""
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def remembered_digest(con: duckdb.DuckDBPyConnection) -> str | None:
+    """Digest of the state that the models are those of; None while a build is unfinished or there never was one."""
+    if not _has_memory(con):
+        return None
+    row = con.execute("SELECT digest FROM build.models").fetchone()
+    return row[0] if row else None
+
+
+def begin(
+    con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], definition: str, *, full: bool
+) -> bool:
+    """A build begins: note what it has to count again. True if partitions tell it, False if everything is counted.
+
+    From now on a build is unfinished, until `complete`.
+
+    Args:
+        con: the build database, with no transaction open.
+        manifest: dbt's parsed project.
+        definition: digest of everything beside the filings that makes figures.
+        full: count everything whatever has changed.
+    """
+    if not _has_memory(con):
+        con.execute("DROP TABLE IF EXISTS build.models")
+    con.execute(_MEMORY)
+    row = con.execute("SELECT as_of::DATE FROM reference.run").fetchone()
+    as_of = row[0] if row else None
+    last = con.execute("SELECT definition, as_of, digest FROM build.models").fetchone()
+    by_partition = (
+        not full
+        and as_of is not None
+        and last is not None
+        and last[0] == definition
+        and last[1] is not None
+        and last[1] <= as_of
+        and _all_there(con, manifest)
+    )
+    con.execute("BEGIN")
+    try:
+        if by_partition:
+            _note_changes(con, facts_counted_by_filing(manifest), as_of)
+        else:
+            con.execute("DELETE FROM build.recount")
+        if not by_partition or last is None or last[2] is None:
+            con.execute("DELETE FROM build.window_counted")
+        con.execute("DELETE FROM build.models")
+        # Unless everything is counted first, a killed build leaves nothing that partitions could be compared with.
+        con.execute(
+            "INSERT INTO build.models VALUES (NULL, ?, ?)", [definition if by_partition else None, as_of]
+        )
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    con.execute("COMMIT")
+    return by_partition
+
+
+def complete(con: duckdb.DuckDBPyConnection, definition: str, digest: str) -> None:
+    """The build has succeeded: the models are those of what is there now."""
+    con.execute(_MEMORY)
+    con.execute("BEGIN")
+    con.execute("DELETE FROM build.recount")
+    con.execute("DELETE FROM build.counted")
+    con.execute(f"INSERT INTO build.counted {_IN_FORCE}")
+    con.execute("DELETE FROM build.window_counted")
+    if _is_there(con, _WINDOWS):
+        con.execute(
+            f"INSERT INTO build.window_counted SELECT window_id, period_type, period, content FROM {_WINDOWS}"
+        )
+    con.execute("DELETE FROM build.models")
+    con.execute(
+        "INSERT INTO build.models SELECT ?, ?, (SELECT as_of::DATE FROM reference.run)", [digest, definition]
+    )
+    con.execute("COMMIT")
+
+
+def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any) -> None:
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE changed AS
+        SELECT submission_no, coalesce(n.form, o.form) AS form, coalesce(n.reporter_code, o.reporter_code) AS filed_by
+        FROM ({_IN_FORCE}) AS n FULL JOIN build.counted AS o USING (submission_no)
+        WHERE n.digest IS DISTINCT FROM o.digest"""
+    )
+    stored = {
+        name
+        for (name,) in con.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'"
+        ).fetchall()
+    }
+    changed = [
+        form for (form,) in con.execute("SELECT DISTINCT form FROM changed WHERE form IS NOT NULL").fetchall()
+    ]
+    # Who a row is of stands in the row; the envelope says the same of every form that only its filer files.
+    con.execute("CREATE OR REPLACE TEMP TABLE changed_filer AS SELECT DISTINCT form, filed_by FROM changed")
+    for form in changed:
+        if form.lower() in stored:
+            con.execute(
+                f"INSERT INTO changed_filer SELECT DISTINCT ?, reporter_code FROM store.{form.lower()} "
+                "WHERE submission_no IN (SELECT submission_no FROM changed WHERE form = ?)",
+                [form, form],
+            )
+    for fact in facts:
+        con.execute(
+            """
+            INSERT INTO build.recount
+            SELECT DISTINCT $fact, f.filed_by, p.period, true
+            FROM changed_filer AS f
+            CROSS JOIN (SELECT DISTINCT period FROM ledger.parcel WHERE list_contains($forms, form)) AS p
+            WHERE list_contains($forms, f.form) AND f.filed_by IS NOT NULL AND p.period IS NOT NULL
+            EXCEPT FROM build.recount""",
+            {"fact": fact.name, "forms": sorted(fact.forms)},
+        )
+        if fact.table and _has_column(con, fact.table, "changes_on"):
+            con.execute(
+                f"""
+                INSERT INTO build.recount
+                SELECT DISTINCT $fact, reporter_code, filing_period, false FROM {fact.table} WHERE changes_on <= $as_of
+                EXCEPT FROM build.recount""",
+                {"fact": fact.name, "as_of": as_of},
+            )
+
+
+def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
+    """Every source that a model depends on, however far up."""
+    seen, waiting = set(), [unique_id]
+    while waiting:
+        for parent in manifest["parent_map"].get(waiting.pop(), ()):
+            if parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)
+                if parent in manifest["sources"]:
+                    yield manifest["sources"][parent]
+
+
+def _all_there(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any]) -> bool:
+    return all(_is_there(con, table) for table in kept_tables(manifest))
+
+
+def _is_there(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return bool(
+        con.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name || '.' || table_name = ?", [table]
+        ).fetchone()
+    )
+
+
+def _has_column(con: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    return any(row[0] == column for row in con.execute(f"DESCRIBE {table}").fetchall())
+
+
+def _has_memory(con: duckdb.DuckDBPyConnection) -> bool:
+    """A build database of an older program remembers a digest alone."""
+    columns = con.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'build' AND table_name = 'models'"
+    ).fetchall()
+    return {"digest", "definition", "as_of"} <= {name for (name,) in columns}

@@ -1,0 +1,140 @@
+"""What a build has to count again: what is compared, what is remembered, and what the project promises for it.
+
+Put here: the memory in the build database and the project's dependencies. That the outcome equals a full build is
+proved by tests/property/test_recount.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines.orchestration import recount
+from pipelines.orchestration.models import model_project, prepare_manifest
+from pipelines.settings import Settings
+
+#: Seeds and what is made of them alone are the same in every build of one definition.
+STEADY = {"kpi_series", "kpi_series_measures", "int_window", "int_window_base", "int_window_changed"}
+#: Counted whole, and replaced in every build.
+WHOLE = {"kpi_restatement", "kpi_agreement"}
+#: Code lists are part of the definition; of earlier releases int_window_state holds which one is the base.
+STEADY_SOURCES = {("reference", "code_lists"), ("published", "kpi_values")}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    settings = Settings(home=tmp_path_factory.mktemp("home"), inbox="file:///nowhere")
+    return recount.read_manifest(prepare_manifest(settings, model_project(settings)))
+
+
+def test_facts_are_counted_from_the_forms_of_their_lineage(manifest: dict[str, Any]) -> None:
+    forms = {fact.name: fact.forms for fact in recount.facts_counted_by_filing(manifest)}
+    assert forms["int_call_back"] == {"F04"}
+    assert forms["int_complaint"] == {"F01", "F02", "F03"}
+    assert forms["stg_f06"] == {"F06"}
+    assert "int_registered_complaint" not in forms  # looks across filers
+
+
+def test_what_a_window_is_made_of_is_in_its_state(manifest: dict[str, Any]) -> None:
+    """A model counted by window reads other such models, what the state of a window is taken of, and nothing else that
+    can change."""
+    nodes, parents = manifest["nodes"], manifest["parent_map"]
+    by_window = {
+        key
+        for key, node in nodes.items()
+        if (node["config"].get("meta") or {}).get("replaces")
+        in ("recounted_windows", "recounted_periods", "recounted_values")
+    }
+    assert len(by_window) > 15
+    state = set(parents["model.xiaobao.int_window_state"])
+    for key in by_window:
+        for parent in parents[key]:
+            if parent in manifest["sources"]:
+                source = manifest["sources"][parent]
+                assert (source["schema"], source["name"]) in STEADY_SOURCES, f"{key} reads {parent}"
+            elif nodes[parent]["resource_type"] != "seed":
+                name = nodes[parent]["name"]
+                known = parent in by_window | state or name in STEADY | WHOLE
+                assert known, f"{key} reads {name}: add it to int_window_state, or count it whole"
+
+
+def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Path) -> None:
+    """What a killed build was to count again stays noted, though what is filed is again what it was."""
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
+        con.execute(
+            """
+            CREATE SCHEMA ledger; CREATE SCHEMA reference; CREATE SCHEMA store; CREATE SCHEMA intermediate;
+            CREATE TABLE reference.run AS SELECT TIMESTAMP '2024-04-01 09:00:00' AS as_of;
+            CREATE TABLE ledger.standing (submission_no UINTEGER, sys_from TIMESTAMP, sys_to TIMESTAMP,
+                ruleset_version VARCHAR, rows_in_force BIGINT);
+            CREATE TABLE ledger.parcel (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, period VARCHAR);
+            CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
+            CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
+                origin_row_no UINTEGER);
+            CREATE TABLE intermediate.int_thing (reporter_code VARCHAR, filing_period VARCHAR, changes_on DATE);
+            INSERT INTO ledger.parcel VALUES (1, 'F05', 'A', '2024-02'), (2, 'F05', 'B', '2024-03');
+            INSERT INTO ledger.standing VALUES (1, '2024-03-10', NULL, 'r', 5), (2, '2024-03-11', NULL, 'r', 5);
+            INSERT INTO intermediate.int_thing VALUES ('A', '2024-02', '2024-04-20'), ('B', '2024-03', NULL);
+            """
+        )
+        manifest = {
+            "nodes": {
+                "model.x.int_thing": {
+                    "resource_type": "model", "name": "int_thing", "schema": "intermediate",
+                    "fqn": ["x", "intermediate", "int_thing"],
+                    "config": {"incremental_strategy": "recount", "meta": {}},
+                }
+            },
+            "sources": {"source.x.f05": {"schema": "filed", "name": "f05"}},
+            "parent_map": {"model.x.int_thing": ["source.x.f05"]},
+        }  # fmt: skip
+
+        def noted() -> list[tuple[str, str, str, bool]]:
+            return con.execute("FROM build.recount ORDER BY ALL").fetchall()
+
+        assert not recount.begin(con, manifest, "d", full=False)  # nothing was counted yet
+        assert not recount.begin(con, manifest, "d", full=False)  # and still nothing is certain
+        recount.complete(con, "d", "state 1")
+        assert recount.remembered_digest(con) == "state 1"
+        assert recount.begin(con, manifest, "d", full=False)
+        assert (noted(), recount.remembered_digest(con)) == ([], None)
+
+        con.execute("INSERT INTO ledger.quarantined_row VALUES (2, 4)")
+        assert recount.begin(con, manifest, "d", full=False)
+        both = [("int_thing", "B", "2024-02", True), ("int_thing", "B", "2024-03", True)]
+        assert noted() == both
+        con.execute("DELETE FROM ledger.quarantined_row")
+        assert recount.begin(con, manifest, "d", full=False)
+        assert noted() == both
+        recount.complete(con, "d", "state 2")
+        assert noted() == []
+
+        con.execute("UPDATE reference.run SET as_of = '2024-04-20 00:00:00'")
+        assert recount.begin(con, manifest, "d", full=False)
+        assert noted() == [("int_thing", "A", "2024-02", False)]
+        con.execute("UPDATE reference.run SET as_of = '2024-04-19 00:00:00'")
+        assert not recount.begin(con, manifest, "d", full=False)  # the moment moved back
+        recount.complete(con, "d", "state 3")
+        assert not recount.begin(con, manifest, "other definition", full=False)
+        recount.complete(con, "d", "state 4")
+        con.execute("DROP TABLE intermediate.int_thing")
+        assert not recount.begin(con, manifest, "d", full=False)
+
+
+def test_a_fact_counted_by_filing_reads_nothing_else() -> None:
+    manifest = {
+        "nodes": {
+            "model.x.int_thing": {
+                "resource_type": "model", "name": "int_thing", "schema": "intermediate",
+                "fqn": ["x", "intermediate", "int_thing"],
+                "config": {"incremental_strategy": "recount", "meta": {}},
+            }
+        },
+        "sources": {"source.x.obligations": {"schema": "filing", "name": "obligations"}},
+        "parent_map": {"model.x.int_thing": ["source.x.obligations"]},
+    }  # fmt: skip
+    with pytest.raises(recount.RecountError, match=r"int_thing .* reads filing\.obligations"):
+        recount.facts_counted_by_filing(manifest)

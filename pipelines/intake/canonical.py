@@ -55,17 +55,18 @@ def typed_cells(form: Form, table: pa.Table, values: Mapping[str, frozenset[str]
     """
     canonical: set[str] = set()
     formats: dict[str, str] = {}
+    arrays = table.columns
     for position, column in enumerate(form.columns):
-        cells = table.column(position).combine_chunks()
+        cells = arrays[position].combine_chunks()
         if isinstance(cells, pa.ChunkedArray):  # more text than one array holds, or none at all
             continue
         typed = _typed(cells, column, values)
         if typed is not None:
-            table = table.set_column(position, column.name, typed)
+            arrays[position] = typed
             canonical.add(column.name)
             if column.kind == "timestamp":
                 formats[column.name] = _format(cells) or ""
-    return Cells(table, frozenset(canonical), formats)
+    return Cells(pa.Table.from_arrays(arrays, table.column_names), frozenset(canonical), formats)
 
 
 def joined(form: Form, files: Sequence[tuple[int, Cells]]) -> Cells:
@@ -83,17 +84,14 @@ def joined(form: Form, files: Sequence[tuple[int, Cells]]) -> Cells:
     ]
     tables = []
     for number, cells in files:
-        table = cells.table
+        arrays = cells.table.columns
         for position, name in enumerate(names):
             if name in cells.canonical and name not in canonical:
-                table = table.set_column(
-                    position, name, _as_text(table.column(position), cells.formats.get(name))
-                )
-        constants = {"submission_no": pa.scalar(number, pa.uint32())}
-        constants |= {spelling(name): pa.scalar(cells.formats[name]) for name in spelled}
-        for name, value in constants.items():
-            table = table.append_column(name, pa.repeat(value, table.num_rows))
-        tables.append(table)
+                arrays[position] = _as_text(arrays[position], cells.formats.get(name))
+        constants = [pa.scalar(number, pa.uint32()), *(pa.scalar(cells.formats[name]) for name in spelled)]
+        arrays += [pa.repeat(value, cells.table.num_rows) for value in constants]
+        told = [*cells.table.column_names, "submission_no", *map(spelling, spelled)]
+        tables.append(pa.Table.from_arrays(arrays, told))
     return Cells(pa.concat_tables(tables), canonical)
 
 

@@ -39,6 +39,7 @@ COVER_SHEETS = ("封面", "cover")
 _ROWS_AT_ONCE = 8192
 #: Whole floats below this are exact integers.
 _EXACT_FLOAT = 1e15
+_MIDNIGHT = dt.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,16 @@ class Sheet:
         self._rows = enumerate(cells.iter_rows() if start else (), start=1)
         self._clock = clock
 
-    def values(self) -> Iterator[tuple[int, list[object]]]:
+    def values(self) -> Iterator[tuple[int, Sequence[object]]]:
         """Number and values of every row, each as wide as the sheet."""
         for number, values in self._rows:
-            yield number, [*self._left, *values]
+            yield number, [*self._left, *values] if self._left else values
 
     def rows(self) -> Iterator[Row]:
         """The rows that hold something, as text."""
         return (row for row in map(_as_text, self.values()) if row is not None)
 
-    def blocks(self, before: Sequence[tuple[int, list[object]]]) -> Iterator[tuple[int, list[pa.Array]]]:
+    def blocks(self, before: Sequence[tuple[int, Sequence[object]]]) -> Iterator[tuple[int, list[pa.Array]]]:
         """The rows `before` and all that follow, as columns of text: first row's number, one array a column."""
         rest = chain(before, self.values())
         while block := list(islice(rest, _ROWS_AT_ONCE)):
@@ -78,7 +79,7 @@ class Sheet:
             yield block[0][0], [_texts(column) for column in zip(*(row for _, row in block), strict=True)]
 
 
-def _as_text(numbered: tuple[int, list[object]]) -> Row | None:
+def _as_text(numbered: tuple[int, Sequence[object]]) -> Row | None:
     texts = [cell_text(value) for value in numbered[1]]
     return None if all(text is None for text in texts) else Row(numbered[0], texts)
 
@@ -141,9 +142,8 @@ def cell_text(value: object) -> str | None:
     if isinstance(value, bool):
         return "Y" if value else "N"
     if isinstance(value, dt.datetime):
-        return (
-            value.strftime("%Y-%m-%d") if value.time() == dt.time() else value.strftime("%Y-%m-%d %H:%M:%S")
-        )
+        text = value.isoformat(" ", "seconds")
+        return text[:10] if value.time() == _MIDNIGHT else text
     if isinstance(value, float):
         return (
             str(int(value))
@@ -219,7 +219,7 @@ def _no_sheet(form: Form, passed: list[str]) -> Fault:
 
 
 def _read_sheet(form: Form, grid: Grid, sheet: Sheet) -> None:
-    seen: list[tuple[int, list[object]]] = []
+    seen: list[tuple[int, Sequence[object]]] = []
     top: list[Row] = []
     for numbered in sheet.values():
         seen.append(numbered)

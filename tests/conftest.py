@@ -26,11 +26,14 @@ os.environ["DO_NOT_TRACK"] = "1"
 #: Others follow in random order. A name that is no longer here does no harm.
 LONGEST = (
     "fault/test_kill.py",
+    "property/test_recount.py",
     "end_to_end/test_sample_bureau.py",
     "end_to_end/test_self_check.py",
     "end_to_end/test_register_entries.py",
     "end_to_end/test_simulated_year.py",
     "property/test_moments.py",
+    "end_to_end/test_as_of_beside_a_run.py",
+    "end_to_end/test_explained_figures.py",
     "end_to_end/test_two_times.py",
     "unit/models/test_project.py",
     "unit/orchestration/test_runs.py",

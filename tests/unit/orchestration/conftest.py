@@ -181,7 +181,9 @@ def project(parsed_project: ModelProject, tmp_path: Path) -> ModelProject:
     shutil.copytree(parsed_project.project_dir, tmp_path / "project")
     shutil.copytree(parsed_project.work_dir, tmp_path / "work")
     copy = ModelProject(tmp_path / "project", tmp_path / "work", {})
-    shutil.copytree(parsed_project.parsed_dir, copy.parsed_dir)  # it has no seeds that dbt would read elsewhere
+    shutil.copytree(
+        parsed_project.parsed_dir, copy.parsed_dir
+    )  # it has no seeds that dbt would read elsewhere
     return copy
 
 

@@ -553,6 +553,14 @@ class Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
+_TYPED = (
+    "no",
+    "signed_at",
+    "ps",
+    "pe",
+)  # given their types below; all others are text, also where none is filled
+
+
 def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Mapping[str, Form]) -> None:
     """Table b: one row per filing."""
     names = (
@@ -594,7 +602,12 @@ def _enter(con: duckdb.DuckDBPyConnection, filings: Sequence[Filing], forms: Map
             column.append(value)
     frame = pa.table(
         {
-            **{name: pa.array(values) for name, values in rows.items()},
+            **{
+                name: pa.array(
+                    values, pa.int64() if name == "seq" else None if name in _TYPED else pa.string()
+                )
+                for name, values in rows.items()
+            },
             "no": pa.array(rows["no"], pa.uint32()),
             "signed_at": pa.array(rows["signed_at"], pa.timestamp("us")),
             "ps": pa.array(rows["ps"], pa.date32()),

@@ -28,6 +28,8 @@ XIAOBAO = (sys.executable, "-m", "pipelines.cli")
 STAGE_MARK = "✓"
 #: The master is needed whatever else a run reads.
 MASTER = "R03"
+#: The largest call-back file of a nation has 344 MB (a million rows); the reference reads it, so the pipeline must too.
+_MAX_FILE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Ground:
             "XIAOBAO_INBOX": inbox.resolve().as_uri(),
             "XIAOBAO_MEMORY_LIMIT": self.memory,
             "XIAOBAO_THREADS": str(self.threads),
+            "XIAOBAO_MAX_FILE_BYTES": str(_MAX_FILE_BYTES),
         }
 
     def pipeline(self, home: Path, inbox: Path) -> Measured:

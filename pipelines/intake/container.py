@@ -42,6 +42,8 @@ _PREFIXED_CELL = re.compile(rb"<[\w.-]+:c[\s/>]")
 _DAMAGED_SHEET = "工作表结构已损坏,无法读取"
 #: It declares entities, which may unfold without end and which calamine drops; no spreadsheet program writes one.
 _DOCTYPE = "document type declaration"
+#: Byte order marks and blanks, also in UTF-16: what may stand before the first tag.
+_BEFORE_MARKUP = b"\xef\xbb\xbf\xfe\xff\x00 \t\r\n"
 _LETTERS, _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
 
 
@@ -244,11 +246,16 @@ class _Extent:
 
 def _extent(pieces: Iterator[bytes]) -> _Extent:
     extent = _Extent()
+    begun = is_markup = False
     for piece in _cut(pieces):
+        if not begun:
+            # what a printer set or a picture holds has NUL bytes too, but does not begin with a tag
+            begun, is_markup = True, piece.lstrip(_BEFORE_MARKUP).startswith(b"<")
         if not extent.is_sheet:
             # text in UTF-16 has NUL bytes, and may hide the words looked for here
-            extent.is_sheet = b"sheetData" in piece or b"\x00" in piece
-            extent.is_plain &= b"\x00" not in piece
+            has_nul = is_markup and b"\x00" in piece
+            extent.is_sheet = b"sheetData" in piece or has_nul
+            extent.is_plain &= not has_nul
         extent.add(piece)
     return extent
 

@@ -52,6 +52,8 @@ class Bureau:
         self.file(4, 12, "2024-05-06T10:00:00")
         self.desk.file("F03", [], period="2024-04", signed_at="2024-05-20T10:00:00")
         self.desk.run()
+        steps.load_form(self.settings, "PUB", None)  # which a desk leaves lying
+        steps.settle(self.settings)
         build_models(self.settings, self.settings)
         steps.publish(self.settings)
 

@@ -255,6 +255,16 @@ def test_a_document_type_is_refused(declaration: str, encoding: str) -> None:
         cells_of(spelled(sheet.replace("1.0", f'1.0" encoding="{encoding}'), encoding))
 
 
+@pytest.mark.parametrize("part", ["M\0i\0c\0r\0o\0s\0o\0f\0t\0 <\0c\0", "\x89PNG\r\n\0\0<c r=", "\0\0\1\0"])
+def test_parts_that_are_no_markup_are_left_alone(part: str) -> None:
+    """What Excel keeps of a printer, and pictures, hold NUL bytes like text in UTF-16, and are no sheets."""
+    data = spelled(in_sheet('<row r="2"><c r="B2"><v>5</v></c></row>'))
+    out = io.BytesIO(data)
+    with zipfile.ZipFile(out, "a") as container:
+        container.writestr("xl/printerSettings/printerSettings1.bin", part.encode("latin-1"))
+    assert cells_of(out.getvalue()) == cells_of(data) == {(2, 2): "5"}
+
+
 def test_words_that_look_like_cells_are_text() -> None:
     words = '&lt;c r="XFD1048576" t="e"&gt; t="e" :c '
     sheet = (

@@ -42,7 +42,7 @@ _CHANNELS = ("directory", "email", "webhook")
 _PACKAGE = Path(__file__).resolve().parent
 _MiB = 1024 * 1024
 #: Batches of files that would fill the memory limit as they lie on disk.
-_BATCHES = 96
+_BATCHES = 64
 _INPUTS = ("expectations", "dbt_project", "data")
 
 
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         description="First reporting month that has a Dagster partition, YYYY-MM.",
     )
     memory_limit: str = Field(
-        default="3GiB",
+        default="2GiB",
         pattern=r"^\d+(\.\d+)?\s?(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$",
         description="Memory DuckDB may use before it spills to disk.",
     )
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
         description="Threads of DuckDB and of the readers.",
     )
     max_file_bytes: int = Field(
-        default=256 * _MiB,
+        default=512 * _MiB,
         ge=1,
         description="Largest file that is read, bytes; a larger one is rejected unread.",
     )

@@ -154,9 +154,8 @@ def explain(
             "a release is frozen: give --release or --as-of, not both", param_hint="--as-of"
         )
     settings = load_settings()
-    folders = [settings.releases_dir / name for name in reversed(release_names(settings))]
     with ExitStack() as stack:
-        con, stand, remark, upto = _open(settings, release, as_of, folders, stack)
+        con, stand, remark, upto = _open(settings, release, as_of, stack)
         key = _key(con, kpi_id.upper(), period, part or [], org, insurer_type, peer_group, basis, is_ytd=ytd)
         try:
             number = int(upto[-1].name[1:]) if upto and as_of is None else None
@@ -176,11 +175,14 @@ def explain(
 
 
 def _open(
-    settings: Settings, release: str | None, as_of: str | None, folders: list[Path], stack: ExitStack
+    settings: Settings, release: str | None, as_of: str | None, stack: ExitStack
 ) -> tuple[duckdb.DuckDBPyConnection, str, str | None, list[Path]]:
     """The database to ask, what it stands for, a remark, and the releases up to it."""
     from pipelines.orchestration.moments import as_known_at, as_released
 
+    # The one in force is named first: a release that a run publishes meanwhile is then among those there are.
+    name = settings.current_release.resolve().name if release in (None, "current") else str(release)
+    folders = [settings.releases_dir / found for found in reversed(release_names(settings))]
     with stderr_console().status("查询 asking ...") as status:
         if as_of is not None:
             moment = parse_moment(as_of)
@@ -188,7 +190,6 @@ def _open(
             stand = f"当时已知 as known at {moment:%Y-%m-%d %H:%M:%S}"
             upto = folders
         else:
-            name = settings.current_release.resolve().name if release in (None, "current") else str(release)
             chosen = [folder for folder in folders if folder.name == name]
             if not chosen:
                 there = ", ".join(folder.name for folder in folders) or "none; publish one with `xiaobao run`"

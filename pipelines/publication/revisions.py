@@ -574,20 +574,28 @@ def _blame_due_periods(con: duckdb.DuckDBPyConnection) -> None:
         "obligation_month",
         [(label, month.start) for (label,) in periods for month in Period.parse(label).months()],
     )
+    # Reporters are told apart before cells are joined: of a nation's cells each would otherwise meet each reporter.
     con.execute(
         """
         INSERT INTO revision_cause
+        WITH moved AS (
+            SELECT form, period,
+                bool_or(reporter_code = (SELECT supervisor_code FROM reference.supervisor)) AS by_supervisor
+            FROM moved_obligation GROUP BY ALL),
+        moved_group AS (
+            SELECT o.form, o.period, g.grain, g.group_key, bool_and(g.comparable_only) AS comparable_only
+            FROM moved_obligation AS o JOIN member AS g USING (reporter_code) GROUP BY ALL)
         SELECT DISTINCT r.revision_no, 'period_due', NULL, NULL, o.form, o.period, NULL, NULL
         FROM revision AS r
         JOIN cell_scope AS s USING (revision_no)
         JOIN scope_month AS w USING (scope_no)
         JOIN kpi_form AS k ON k.kpi_id = r.kpi_id
         JOIN obligation_month AS b ON b.month = w.month
-        JOIN moved_obligation AS o ON o.form = k.form AND o.period = b.period
-        LEFT JOIN member AS g ON g.grain = r.grain AND g.group_key = r.group_key
-            AND g.reporter_code = o.reporter_code AND (r.basis = 'comparable' OR NOT g.comparable_only)
-        WHERE g.grain IS NOT NULL OR k.reads_all OR r.change IN ('appeared', 'disappeared')
-            OR o.reporter_code = (SELECT supervisor_code FROM reference.supervisor)"""
+        JOIN moved AS o ON o.form = k.form AND o.period = b.period
+        LEFT JOIN moved_group AS g ON g.form = o.form AND g.period = o.period AND g.grain = r.grain
+            AND g.group_key = r.group_key
+        WHERE (g.grain IS NOT NULL AND (r.basis = 'comparable' OR NOT g.comparable_only))
+            OR k.reads_all OR r.change IN ('appeared', 'disappeared') OR o.by_supervisor"""
     )
 
 

@@ -33,6 +33,8 @@ _PERSON = (
 )
 
 Rule = Callable[[pd.DataFrame], "pd.Series[bool]"]
+#: F04S-I03: of more than so many due policies, so many in so many called with success are too good to be true.
+_MANY_DUE, _NEARLY_ALL, _OUT_OF = 1_000, 19_999, 20_000
 
 
 def _day(column: pd.Series) -> pd.Series:
@@ -45,7 +47,7 @@ def _given(rows: pd.DataFrame, name: str) -> pd.Series:
 
 def _ordered(rows: pd.DataFrame, *names: str) -> pd.Series:
     """Days in order, unknown ones left aside."""
-    holds = pd.Series(True, index=rows.index)  # noqa: FBT003 - pandas' way to fill
+    holds = pd.Series(data=True, index=rows.index)
     for place, earlier in enumerate(names):
         for later in names[place + 1 :]:
             holds &= ~(_day(rows[earlier]) > _day(rows[later]))
@@ -62,7 +64,7 @@ def _answers(rows: pd.DataFrame) -> pd.Series:
         "q5_surrender_loss",
         "q6_cooling_off",
     )
-    yes = pd.Series(True, index=rows.index)  # noqa: FBT003 - pandas' way to fill
+    yes = pd.Series(data=True, index=rows.index)
     for name in questions:
         yes &= rows[name].eq("Y")
     return yes & (rows["pay_mode"].ne("期缴") | rows["q7_pay_term"].eq("Y"))
@@ -111,7 +113,7 @@ _RULES: dict[str, dict[str, Rule]] = {
         "F02-I01": lambda r: r.is_complaint.eq(_given(r, "complaint_id")),
         "F02-I02": lambda r: ~(r.inquiry_at > r.first_contact_at)
         & _ordered(r, "inquiry_at", "first_contact_at", "resolved_date", "informed_date"),
-        "F02-I03": lambda r: ~r.resolved_at_first.eq(True)  # noqa: FBT003 - a comparison with unknown
+        "F02-I03": lambda r: ~r.resolved_at_first.isin([True])
         | (~(r.transfer_count > 1) & ~_given(r, "escalated_to_regulator_on")),
         "F02-I04": lambda r: ~(_day(r.first_contact_at) > _day(r.inquiry_at).map(_next_working_day)),
     },
@@ -137,7 +139,9 @@ _RULES: dict[str, dict[str, Rule]] = {
         "F04S-I01": lambda r: r.due_count.eq(r.done_count + r.in_progress + r.receipt_pending + r.problem_open),
         "F04S-I02": lambda r: ~(r.success_in_cooling_off > r.success_count) & ~(r.success_count > r.done_count)
         & ~(r.done_count > r.due_count),
-        "F04S-I03": lambda r: ~((r.due_count > 1000) & (r.success_count * 20000 >= r.due_count * 19999)),  # noqa: PLR2004
+        "F04S-I03": lambda r: ~(
+            (r.due_count > _MANY_DUE) & (r.success_count * _OUT_OF >= r.due_count * _NEARLY_ALL)
+        ),
     },
     "F05": {
         "F05-I02": lambda r: r.handle_result.ne("处理中").eq(_given(r, "handled_date")),
@@ -297,7 +301,7 @@ def validate(rows: pd.DataFrame, form: Form, context: Any) -> dict[str, int]:
     import great_expectations as gx
 
     for rule, holds in _RULES.get(form.code, {}).items():
-        rows[rule] = holds(rows).fillna(True).astype(bool)  # noqa: FBT003 - what is unknown breaks nothing
+        rows[rule] = holds(rows).fillna(value=True).astype(bool)  # what is unknown breaks nothing
     suite = gx.ExpectationSuite(name=form.code, expectations=list(expectations(form)))
     source = context.data_sources.add_pandas(form.code)
     batch = source.add_dataframe_asset(form.code).add_batch_definition_whole_dataframe("all")
@@ -336,8 +340,9 @@ def kpis(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     count("F01", "due_date", due=lambda r: r.due_date < as_of,
           on_time=lambda r: (r.due_date < as_of) & (r.decision_date <= r.due_date))  # fmt: skip
     count("F02", "inquiry_at", inquiries=lambda r: r.inquiry_at.notna(),
-          at_first=lambda r: r.resolved_at_first.eq(True),  # noqa: FBT003
-          by_sales=lambda r: r.responder_is_sales.eq(True), escalated=lambda r: r.escalated_to_regulator_on.notna())  # noqa: FBT003  # fmt: skip
+          at_first=lambda r: r.resolved_at_first.isin([True]),
+          by_sales=lambda r: r.responder_is_sales.isin([True]),
+          escalated=lambda r: r.escalated_to_regulator_on.notna())  # fmt: skip
     count(
         "F03",
         "end_date",
@@ -346,11 +351,11 @@ def kpis(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
     def over(r: pd.DataFrame) -> pd.Series:
-        return r.must_call.eq(True) & r.callback_type.eq("新单") & (r.cooling_off_end < as_of)  # noqa: FBT003
+        return r.must_call.isin([True]) & r.callback_type.eq("新单") & (r.cooling_off_end < as_of)
 
     count("F04", "cooling_off_end", call_backs_due=over, completed=lambda r: over(r) & r.completed_at.notna(),
-          successful=lambda r: over(r) & r.success.eq(True),  # noqa: FBT003
-          inside=lambda r: over(r) & r.success.eq(True) & (_day(r.completed_at) <= r.cooling_off_end))  # noqa: FBT003  # fmt: skip
+          successful=lambda r: over(r) & r.success.isin([True]),
+          inside=lambda r: over(r) & r.success.isin([True]) & (_day(r.completed_at) <= r.cooling_off_end))  # fmt: skip
     count("F05", "due_date", problems_due=lambda r: r.due_date < as_of,
           handled=lambda r: (r.due_date < as_of) & (r.handled_date <= r.due_date))  # fmt: skip
     count("F06", "period", premium=lambda r: r.premium, policies_new=lambda r: r.policies_new,

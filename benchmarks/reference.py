@@ -868,19 +868,21 @@ def _report(con: duckdb.DuckDBPyConnection, counts: Mapping[str, int], clock: Cl
     }
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def asked_on_the_command_line(description: str | None) -> argparse.Namespace:
+    """What every reference takes: inbox, database, threads, memory."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0] if description else None)
     parser.add_argument("inbox", type=Path, help="folder of what insurers sent")
     parser.add_argument("database", type=Path, help="DuckDB file to write (replaced)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", default="3GiB")
-    asked = parser.parse_args()
-    print(
-        json.dumps(
-            run(asked.inbox, asked.database, asked.threads, asked.memory), ensure_ascii=False, indent=1
-        )
-    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Command line."""
+    asked = asked_on_the_command_line(__doc__)
+    told = run(asked.inbox, asked.database, asked.threads, asked.memory)
+    print(json.dumps(told, ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ bits. Files in which a cell is not canonical, and forms without expressions here
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -263,15 +261,9 @@ def enumerate_hits(row: Any) -> Sequence[tuple[int, bool]]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("inbox", type=Path, help="folder of what insurers sent")
-    parser.add_argument("database", type=Path, help="DuckDB file to write (replaced)")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", default="3GiB")
-    asked = parser.parse_args()
+    asked = reference.asked_on_the_command_line(__doc__)
     os.environ[_POLARS_THREADS] = str(asked.threads)
-    found: Callable[..., dict[str, Any]] = reference.run
-    told = found(asked.inbox, asked.database, asked.threads, asked.memory, Marker())
+    told = reference.run(asked.inbox, asked.database, asked.threads, asked.memory, Marker())
     print(json.dumps(told, ensure_ascii=False, indent=1))
 
 

@@ -28,8 +28,12 @@ from typing import Any
 import duckdb
 
 STRATEGY = "recount"
+#: The source that tells the run's moment.
+_MOMENT = ("reference", "run")
 #: Sources that a fact counted by filing may read beside filed forms: only the definition or the moment changes them.
-_STEADY_SOURCES = {("reference", "run"), ("reference", "working_days")}
+_STEADY_SOURCES = {_MOMENT, ("reference", "working_days")}
+#: Column of a fact: the next day on which a row's flags differ though nothing is filed (macro changes_after).
+_CHANGES_ON = "changes_on"
 _FILED = "filed"
 #: The model that tells the state of each window.
 _WINDOWS = "intermediate.int_window_state"
@@ -84,7 +88,8 @@ def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
     many facts sums up.
 
     Raises:
-        RecountError: such a model reads a source that changes without a filing.
+        RecountError: such a model reads a source that changes without a filing, or the run's moment without saying
+            when its flags change.
     """
     nodes = manifest["nodes"]
     recounted = {
@@ -113,6 +118,11 @@ def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
                     f"{node['name']} is counted by filing (incremental_strategy='{STRATEGY}') but reads "
                     f"{schema}.{name}, which changes without a filing of it: make it a table."
                 )
+        if _reads_the_moment(manifest, unique_id) and _CHANGES_ON not in node["raw_code"]:
+            raise RecountError(
+                f"{node['name']} is counted by filing and reads the run's moment, but has no column {_CHANGES_ON}: its "
+                "flags would stay as they are until its filer files again. Add the column (macro changes_after)."
+            )
         table = f"{node['schema']}.{node['name']}" if unique_id in own else None
         found.append(Fact(node["name"], frozenset(forms), table))
     return found
@@ -245,11 +255,12 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
             EXCEPT FROM build.recount""",
             {"fact": fact.name, "forms": sorted(fact.forms)},
         )
-        if fact.table and _has_column(con, fact.table, "changes_on"):
+        if fact.table and _has_column(con, fact.table, _CHANGES_ON):
             con.execute(
                 f"""
                 INSERT INTO build.recount
-                SELECT DISTINCT $fact, reporter_code, filing_period, false FROM {fact.table} WHERE changes_on <= $as_of
+                SELECT DISTINCT $fact, reporter_code, filing_period, false FROM {fact.table}
+                WHERE {_CHANGES_ON} <= $as_of
                 EXCEPT FROM build.recount""",
                 {"fact": fact.name, "as_of": as_of},
             )
@@ -265,6 +276,16 @@ def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[st
                 waiting.append(parent)
                 if parent in manifest["sources"]:
                     yield manifest["sources"][parent]
+
+
+def _reads_the_moment(manifest: Mapping[str, Any], unique_id: str) -> bool:
+    """Whether a model reads the run's moment itself, or from the model that holds it (int_run)."""
+    moment = {key for key, told in manifest["sources"].items() if (told["schema"], told["name"]) == _MOMENT}
+    parents = manifest["parent_map"].get(unique_id, ())
+    return any(
+        parent in moment or not moment.isdisjoint(manifest["parent_map"].get(parent, ()))
+        for parent in parents
+    )
 
 
 def _all_there(con: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any]) -> bool:

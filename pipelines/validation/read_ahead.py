@@ -136,7 +136,7 @@ def read_ahead(
                 grid.table = cells.table  # so that the text can be let go
         except (MemoryError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - any other defect of ours must not stop the other insurers
+        except Exception as error:  # noqa: BLE001 - ours: kept in ledger.failure, never the filer's fault, delays nobody
             return Failed(parcel, f"{type(error).__name__}: {error}"[:500])
         return Found(parcel, grid, cells)
 

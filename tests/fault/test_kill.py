@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sample import small_bureau
+
 pytestmark = [pytest.mark.slow, pytest.mark.end_to_end]
 
 #: Moments of the kills, as shares of an undisturbed run's time: while reading, settling, building models, publishing.
@@ -96,12 +98,7 @@ class Bureaux:
 def bureaux(tmp_path_factory: pytest.TempPathFactory) -> Bureaux:
     """Release 1 after the filings of three months, release 2 after the rest."""
     folder = tmp_path_factory.mktemp("kill")
-    subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "sample", "--out", str(folder / "sample"), "--insurers", "6",
-         "--months", "4", "--scale", "0.05", "--seed", "11"],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+    small_bureau(folder / "sample", months=4, seed=11)
     inbox, sample = folder / "inbox", folder / "sample" / "inbox"
     undisturbed, killed = folder / "undisturbed", folder / "killed"
     deaths = 0

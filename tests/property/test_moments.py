@@ -7,8 +7,6 @@ moment; another pulls the files signed until then, and nothing else.
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +21,7 @@ from pipelines.orchestration import steps
 from pipelines.orchestration.moments import as_known_at, build_models
 from pipelines.settings import Settings
 from pipelines.warehouse.connection import open_readonly
+from tests.support.sample import small_bureau
 
 pytestmark = pytest.mark.slow
 
@@ -64,12 +63,7 @@ def receive(work: Settings) -> None:
 @pytest.fixture(scope="module")
 def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
     folder = tmp_path_factory.mktemp("moments")
-    arguments = ["--out", str(folder), "--insurers", "6", "--months", "3", "--scale", "0.05", "--seed", "11"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "sample", *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    small_bureau(folder, months=3, seed=11)
     made = Bureau(folder)
     receive(made.settings)
     yield made

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +29,7 @@ from pipelines.orchestration.models import (
 )
 from pipelines.orchestration.moments import build_models
 from pipelines.settings import Settings
+from tests.support.sample import small_bureau
 
 pytestmark = pytest.mark.slow
 
@@ -53,12 +52,7 @@ def home(folder: Path, inbox: Path) -> Settings:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("recount")
-    arguments = ["--out", str(folder), "--insurers", "6", "--months", "3", "--scale", "0.05", "--seed", "7"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "sample", *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    small_bureau(folder, months=3, seed=7)
     yield folder
     shutil.rmtree(folder)
 

@@ -61,6 +61,21 @@ def test_what_a_window_is_made_of_is_in_its_state(manifest: dict[str, Any]) -> N
                 assert known, f"{key} reads {name}: add it to int_window_state, or count it whole"
 
 
+def project(schema: str, source: str) -> dict[str, Any]:
+    """The manifest of a project whose only model, counted by filing, reads one source."""
+    return {
+        "nodes": {
+            "model.x.int_thing": {
+                "resource_type": "model", "name": "int_thing", "schema": "intermediate", "raw_code": "select 1",
+                "fqn": ["x", "intermediate", "int_thing"],
+                "config": {"incremental_strategy": "recount", "meta": {}},
+            }
+        },
+        "sources": {"source.x.one": {"schema": schema, "name": source}},
+        "parent_map": {"model.x.int_thing": ["source.x.one"]},
+    }  # fmt: skip
+
+
 def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Path) -> None:
     """What a killed build was to count again stays noted, though what is filed is again what it was."""
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
@@ -80,17 +95,7 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
             INSERT INTO intermediate.int_thing VALUES ('A', '2024-02', '2024-04-20'), ('B', '2024-03', NULL);
             """
         )
-        manifest = {
-            "nodes": {
-                "model.x.int_thing": {
-                    "resource_type": "model", "name": "int_thing", "schema": "intermediate",
-                    "fqn": ["x", "intermediate", "int_thing"],
-                    "config": {"incremental_strategy": "recount", "meta": {}},
-                }
-            },
-            "sources": {"source.x.f05": {"schema": "filed", "name": "f05"}},
-            "parent_map": {"model.x.int_thing": ["source.x.f05"]},
-        }  # fmt: skip
+        manifest = project("filed", "f05")
 
         def noted() -> list[tuple[str, str, str, bool]]:
             return con.execute("FROM build.recount ORDER BY ALL").fetchall()
@@ -125,16 +130,14 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
 
 
 def test_a_fact_counted_by_filing_reads_nothing_else() -> None:
-    manifest = {
-        "nodes": {
-            "model.x.int_thing": {
-                "resource_type": "model", "name": "int_thing", "schema": "intermediate",
-                "fqn": ["x", "intermediate", "int_thing"],
-                "config": {"incremental_strategy": "recount", "meta": {}},
-            }
-        },
-        "sources": {"source.x.obligations": {"schema": "filing", "name": "obligations"}},
-        "parent_map": {"model.x.int_thing": ["source.x.obligations"]},
-    }  # fmt: skip
     with pytest.raises(recount.RecountError, match=r"int_thing .* reads filing\.obligations"):
-        recount.facts_counted_by_filing(manifest)
+        recount.facts_counted_by_filing(project("filing", "obligations"))
+
+
+def test_a_fact_that_reads_the_moment_says_when_it_changes() -> None:
+    dated = project("reference", "run")
+    with pytest.raises(recount.RecountError, match=r"int_thing .* no column changes_on"):
+        recount.facts_counted_by_filing(dated)
+    dated["nodes"]["model.x.int_thing"]["raw_code"] = "select changes_on"
+    [fact] = recount.facts_counted_by_filing(dated)
+    assert fact.table == "intermediate.int_thing"

@@ -274,7 +274,11 @@ class _Run:
                 filing.supersedes, filing.reason = filings[-1].submission, "机构变更，更新机构主数据"
             first = sum(one.height for one in frames)
             frame = _numbered(frame, filing, first)
-            if number == broken_in:
+            # the only master is never refused: without one nobody is known who must file
+            stands = (
+                len(moments) > 1 or frame.height * self._catalogue.forms["R03"].reject_above >= _BROKEN_LINES
+            )
+            if number == broken_in and stands:
                 frame, broken = _break_master(frame)
                 found.append(broken)
             filings.append(filing)
@@ -706,6 +710,10 @@ def _restate(
             for name, value in change.items()
         )
     return rows, findings
+
+
+#: Lines of the master that `_break_master` breaks.
+_BROKEN_LINES = 2
 
 
 def _break_master(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

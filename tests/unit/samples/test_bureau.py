@@ -105,6 +105,15 @@ def test_a_file_with_too_many_bad_rows_is_rejected_and_others_are_not(small: Bur
     assert accepted.filter((pl.col("state") == "accepted") & (pl.col("rows_quarantined") > 0)).is_empty()
 
 
+def test_the_only_institution_master_is_never_refused(tmp_path: Path) -> None:
+    """Six to eight insurers and one month: two broken lines would be more than a file may have."""
+    for insurers in (6, 8):
+        folder = tmp_path / str(insurers)
+        generate(folder, insurers=insurers, months=1, scale=0.05)
+        filed = pl.read_csv(folder / "answers" / "submissions.csv", infer_schema=False)
+        assert filed.filter(pl.col("form") == "R03")["state"].to_list() == ["accepted"]
+
+
 def test_a_submission_is_sent_under_one_id(small: Bureau) -> None:
     assert small.submissions["submission"].is_unique().all()
 

@@ -359,9 +359,10 @@ def _text(value: Any) -> Any:
 
 
 def _number(value: object) -> str:
+    """An amount without the zeros that only its column's scale adds."""
+    text = shown(value)
     if not isinstance(value, Decimal):
-        return shown(value)
-    text = format(value, "f")
+        return text
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -549,7 +550,11 @@ def _listed(title: str, columns: list[Column], entries: Sequence[Any], most: int
 
 
 def _cells(row: dict[str, Any]) -> dict[str, object]:
-    return {name: _number(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+    """Values keep their two decimals, so that they stand under one another; amounts lose zeros of their scale."""
+    return {
+        name: _number(value) if isinstance(value, Decimal) and name != "value" else value
+        for name, value in row.items()
+    }
 
 
 def _show_history(history: list[CellVersion]) -> None:

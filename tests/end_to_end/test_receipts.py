@@ -158,19 +158,22 @@ def test_counts_and_places_agree_with_the_ledger(bureau: Desk) -> None:
 def test_the_rows_sheet_shows_the_filed_text_with_the_blamed_cell_marked(bureau: Desk) -> None:
     sheet = book(bureau, "PARTLY_ACCEPTED")["问题行"]
     columns = load_catalogue().forms["F05"].columns
-    assert [cell.value for cell in sheet[2]] == ["行号 row", *(column.title_zh for column in columns)]
+    lead = ["行号 row", "问题与更正 what is wrong"]
+    assert [cell.value for cell in sheet[2]] == [*lead, *(column.title_zh for column in columns)]
     assert [cell.value for cell in sheet["A"][2:]] == [9, 11]
-    at = 2 + [column.name for column in columns].index("handle_result")
+    at = 3 + [column.name for column in columns].index("handle_result")
     blamed = sheet.cell(3, at)
     assert blamed.value == "不知"
-    assert "GEN-I01" in blamed.comment.text
+    assert blamed.fill.start_color.rgb != sheet.cell(3, at - 1).fill.start_color.rgb
+    assert sheet["B3"].value.startswith("GEN-I01 [处理结果]")
     filed = cases(41)[7] | {"handle_result": "不知"}
-    assert [cell.value for cell in sheet[3]][1:] == [filed.get(column.name) or None for column in columns]
+    assert [cell.value for cell in sheet[3]][2:] == [filed.get(column.name) or None for column in columns]
     # a row that is only told (W), not held back, is there too, as it was read
     told = cases(41)[9] | {"due_date": "2024-03-18"}
-    assert [cell.value for cell in sheet[4]][1:] == [told.get(column.name) or None for column in columns]
-    due = sheet.cell(4, 2 + [column.name for column in columns].index("due_date"))
-    assert "GEN-I05" in due.comment.text
+    assert [cell.value for cell in sheet[4]][2:] == [told.get(column.name) or None for column in columns]
+    due = sheet.cell(4, 3 + [column.name for column in columns].index("due_date"))
+    assert due.fill.start_color.rgb not in (blamed.fill.start_color.rgb, sheet["C4"].fill.start_color.rgb)
+    assert sheet["B4"].value.startswith("GEN-I05 [")
 
 
 def test_totals_are_answered_with_our_own(bureau: Desk) -> None:

@@ -5,6 +5,7 @@ Belongs here: labels, Chinese first. Does not belong here: wording of states (`f
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 
 KINDS = {
@@ -23,9 +24,12 @@ EXCUSES = {"waiver": "豁免", "explanation": "说明"}
 YES_NO = {True: "相符", False: "不符", None: "–"}
 
 #: Control characters as their visible pictures: a page or a sheet shows them instead of obeying them.
-_PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(32) if code not in (9, 10)} | {
+    chr(127): "\u2421"
+}
 #: Characters that turn the direction of text around could make a value read as another.
-_PICTURES |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
+_PICTURES |= {chr(code): "\ufffd" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_UNSEEN = re.compile(f"[{re.escape(''.join(_PICTURES))}]")
 
 
 def shown(value: object) -> str:
@@ -45,4 +49,4 @@ def shown(value: object) -> str:
 
 def printable(text: str) -> str:
     """Text with control characters made visible."""
-    return text if text.isprintable() else text.translate(_PICTURES)
+    return text if text.isprintable() else _UNSEEN.sub(lambda found: _PICTURES[found[0]], text)

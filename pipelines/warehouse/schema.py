@@ -250,33 +250,6 @@ FROM ledger.finding AS f
 JOIN ledger.standing AS s USING (submission_no)
 WHERE s.readable OR starts_with(f.rule_code, 'ENV-');
 
--- A row that a correction carries over is named by its place in the file it was filed in.
-CREATE OR REPLACE VIEW filing.findings AS
-SELECT
-    p.submission_id, p.form, p.period, p.reporter_code, f.rule_code, r.rule_class, r.severity, d.sheet,
-    coalesce(c.origin_row_no, f.row_no) AS row_no, f.column_name, h.header,
-    CASE WHEN f.row_no IS NOT NULL AND h.position IS NOT NULL
-        THEN concat(ledger.column_letters(h.position), coalesce(c.origin_row_no, f.row_no)) END AS cell,
-    o.submission_id AS filed_in, f.value, f.expected,
-    ledger.message(r.message_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS message_zh,
-    ledger.message(r.message_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS message_en,
-    ledger.message(r.fix_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS fix_zh,
-    ledger.message(r.fix_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS fix_en,
-    w.excuse_id AS waived_by, x.excuse_id AS explained_by
-FROM ledger.standing_finding AS f
-JOIN ledger.parcel AS p USING (submission_no)
-LEFT JOIN ledger.carried_row AS c ON c.submission_no = f.submission_no AND c.row_no = f.row_no
-LEFT JOIN ledger.parcel AS o ON o.submission_no = c.origin_no
-LEFT JOIN ledger.reading AS d ON d.submission_no = coalesce(c.origin_no, f.submission_no)
-LEFT JOIN ledger.header AS h
-    ON h.submission_no = coalesce(c.origin_no, f.submission_no) AND h.column_name = f.column_name
-LEFT JOIN ledger.excuse AS w
-    ON w.submission_no = f.submission_no AND w.rule_code = f.rule_code AND w.kind = 'waiver'
-LEFT JOIN ledger.excuse AS x
-    ON x.submission_no = f.submission_no AND x.rule_code = f.rule_code AND x.kind = 'explanation'
-LEFT JOIN reference.forms AS k ON k.form = p.form
-LEFT JOIN reference.rules AS r ON r.form = coalesce(k.form, '') AND r.rule_code = f.rule_code;
-
 CREATE OR REPLACE VIEW filing.verdicts AS
 SELECT p.submission_id, p.form, p.period, p.reporter_code, v.rule_code, v.verdict, v.reason, v.reason_zh, v.findings
 FROM ledger.verdict AS v
@@ -332,6 +305,43 @@ FROM ledger.notice AS n
 JOIN ledger.obligation AS o USING (reporter_code, form, period);
 """
 
+#: A row that a correction carries over is named by its place in the file it was filed in.
+_FINDINGS = """
+SELECT
+    p.submission_id, p.form, p.period, p.reporter_code, f.rule_code, r.rule_class, r.severity, d.sheet,
+    coalesce(c.origin_row_no, f.row_no) AS row_no, f.column_name, h.header,
+    CASE WHEN f.row_no IS NOT NULL AND h.position IS NOT NULL
+        THEN concat(ledger.column_letters(h.position), coalesce(c.origin_row_no, f.row_no)) END AS cell,
+    o.submission_id AS filed_in, f.value, f.expected,
+    ledger.message(r.message_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS message_zh,
+    ledger.message(r.message_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS message_en,
+    ledger.message(r.fix_zh, f.column_name, h.header, coalesce(f.detail, f.value), f.expected) AS fix_zh,
+    ledger.message(r.fix_en, f.column_name, h.header, coalesce(f.value, f.detail), f.expected) AS fix_en,
+    w.excuse_id AS waived_by, x.excuse_id AS explained_by
+FROM {found} AS f
+JOIN ledger.parcel AS p USING (submission_no)
+LEFT JOIN ledger.carried_row AS c ON c.submission_no = f.submission_no AND c.row_no = f.row_no
+LEFT JOIN ledger.parcel AS o ON o.submission_no = c.origin_no
+LEFT JOIN ledger.reading AS d ON d.submission_no = coalesce(c.origin_no, f.submission_no)
+LEFT JOIN ledger.header AS h
+    ON h.submission_no = coalesce(c.origin_no, f.submission_no) AND h.column_name = f.column_name
+LEFT JOIN ledger.excuse AS w
+    ON w.submission_no = f.submission_no AND w.rule_code = f.rule_code AND w.kind = 'waiver'
+LEFT JOIN ledger.excuse AS x
+    ON x.submission_no = f.submission_no AND x.rule_code = f.rule_code AND x.kind = 'explanation'
+LEFT JOIN reference.forms AS k ON k.form = p.form
+LEFT JOIN reference.rules AS r ON r.form = coalesce(k.form, '') AND r.rule_code = f.rule_code"""
+
+_ASKED_FOR = """(
+    SELECT * FROM ledger.standing_finding WHERE submission_no IN (
+        SELECT submission_no FROM ledger.parcel WHERE submission_id IN (SELECT unnest(submission_ids))))"""
+
+FINDINGS_DDL = f"""
+CREATE OR REPLACE VIEW filing.findings AS {_FINDINGS.format(found="ledger.standing_finding")};
+-- The same of some submissions: the view puts every finding there is into words before any is left out.
+CREATE OR REPLACE MACRO ledger.findings_of(submission_ids) AS TABLE {_FINDINGS.format(found=_ASKED_FOR)};
+"""
+
 #: Column letters of a spreadsheet: 1 -> A, 27 -> AA (up to ZZ, 702 columns; contracts stay far below).
 MACROS = """
 CREATE OR REPLACE MACRO ledger.column_letters(n) AS
@@ -345,9 +355,11 @@ CREATE OR REPLACE MACRO ledger.masked(filed) AS
 CREATE OR REPLACE MACRO ledger.trim_zeros(amount) AS
     rtrim(rtrim(amount::DECIMAL(38, 6)::VARCHAR, '0'), '.');
 CREATE OR REPLACE MACRO ledger.message(template, column_name, header, shown, expected) AS
-    replace(replace(replace(replace(template,
-        '{column}', coalesce(column_name, '')), '{header}', coalesce(header, column_name, '')),
-        '{value}', coalesce(shown, '')), '{expected}', coalesce(expected, '-'));
+    CASE WHEN contains(template, '{') THEN
+        replace(replace(replace(replace(template,
+            '{column}', coalesce(column_name, '')), '{header}', coalesce(header, column_name, '')),
+            '{value}', coalesce(shown, '')), '{expected}', coalesce(expected, '-'))
+    ELSE template END;
 """
 
 
@@ -361,7 +373,7 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
     Reference tables are replaced by the catalogue's content when that has changed, form tables gain columns their
     contract has gained. `working_days_csv`: day, is_working_day, note.
     """
-    shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS).encode()).hexdigest()[:16]
+    shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS + FINDINGS_DDL).encode()).hexdigest()[:16]
     stamp = f"{catalogue.ruleset_version}/{shape}/{hashlib.sha256(working_days_csv.read_bytes()).hexdigest()}"
     if _is_prepared(con, stamp):
         return
@@ -371,6 +383,7 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
     _fill_calendar(con, working_days_csv)
     _fill_reference(con, catalogue)
     con.execute(PUBLIC_VIEWS)
+    con.execute(FINDINGS_DDL)
     for form in catalogue.forms.values():
         _prepare_form(con, form)
     con.execute("DELETE FROM reference.prepared")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -30,7 +31,8 @@ class _Rule(NamedTuple):
     text_en: str | None
 
 
-_Rules = Mapping[tuple[str, str], _Rule]
+_Rules = Mapping[str, _Rule]
+"""Rule code -> rule, of one submission's form."""
 _UNKNOWN_RULE = _Rule(None, None, None)
 
 _HEADS = """
@@ -49,23 +51,27 @@ LEFT JOIN dated AS d ON d.form = s.form AND d.period = s.period AND d.reporter_c
 WHERE s.submission_id IN (SELECT unnest(?))
 ORDER BY s.submission_id"""
 
+#: Where findings are read from: the public view, or in the build database (of which a release is a copy) what gives the
+#: same of the submissions asked for at the cost of theirs alone.
+_IN_RELEASE, _IN_BUILD = "filing.findings WHERE submission_id IN (SELECT unnest(?))", "ledger.findings_of(?)"
+
 _COUNTS = """
 SELECT submission_id, rule_code, any_value(rule_class) AS rule_class, coalesce(any_value(severity), 'E') AS severity,
     count(*) AS findings, min(waived_by) AS waived_by, min(explained_by) AS explained_by
-FROM filing.findings WHERE submission_id IN (SELECT unnest(?))
+FROM {found}
 GROUP BY submission_id, rule_code ORDER BY submission_id, coalesce(any_value(severity), 'E'), rule_code"""
 
 # Every rule keeps its first findings when a receipt is full: places go round the rules, not to the first rules alone.
-_FINDINGS = f"""
+_FINDINGS = """
 WITH numbered AS (
     SELECT *, row_number() OVER (
         PARTITION BY submission_id, rule_code
         ORDER BY row_no NULLS FIRST, filed_in NULLS FIRST, column_name NULLS FIRST, value, expected, message_zh) AS nth
-    FROM filing.findings WHERE submission_id IN (SELECT unnest(?)))
+    FROM {found})
 SELECT submission_id, rule_code, sheet, row_no, column_name, header, cell, filed_in, value, expected, message_zh,
     message_en, fix_zh, fix_en
-FROM numbered WHERE nth <= {content.RULE_LIMIT}
-QUALIFY row_number() OVER (PARTITION BY submission_id ORDER BY nth, severity, rule_code) <= {content.RECEIPT_LIMIT}
+FROM numbered WHERE nth <= {rule_limit}
+QUALIFY row_number() OVER (PARTITION BY submission_id ORDER BY nth, severity, rule_code) <= {receipt_limit}
 ORDER BY submission_id, rule_code, nth"""
 
 _VERDICTS = """
@@ -99,6 +105,47 @@ SELECT submission_id, column_name, header, old_total::VARCHAR AS old_total, new_
 FROM filing.difference_totals WHERE submission_id IN (SELECT unnest(?)) ORDER BY submission_id, column_name"""
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the database says of one submission, as plain values: cheap to hand to another process."""
+
+    submission_id: str
+    head: _Row
+    rules: _Rules
+    counts: list[_Row]
+    found: list[_Row]
+    verdicts: list[_Row]
+    totals: list[_Row]
+    excuses: list[_Row]
+    differences: list[_Row]
+    changes: list[_Row]
+    changed_totals: list[_Row]
+    kpi_effects: Sequence[content.KpiEffect] | None
+    rows: FiledRows | None
+
+    def dossier(self) -> Dossier:
+        """The receipt that says it, and its filed rows; clear identities are masked here."""
+        groups = _groups(self.counts, self.found, self.rules)
+        receipt = Receipt(
+            schema_version=content.SCHEMA_VERSION,
+            submission=_submission(self.head),
+            state=_state(self.head),
+            next_deadline=_next_deadline(self.head),
+            rows=_account(self.head),
+            totals=_totals(groups),
+            findings=groups,
+            verdicts=tuple(_verdict(row, self.rules) for row in self.verdicts),
+            to_explain=tuple(
+                group.rule_code for group in groups if group.needs_explanation and self.head["in_force"]
+            ),
+            control_totals=tuple(content.ControlTotal(**row) for row in self.totals),
+            excuses=tuple(content.Excuse(**row) for row in self.excuses),
+            difference=_difference(self.differences, self.changes, self.changed_totals),
+            kpi_effects=None if self.kpi_effects is None else tuple(self.kpi_effects),
+        )
+        return Dossier(receipt, None if self.rows is None else _masked(self.rows))
+
+
 def dossiers(
     con: duckdb.DuckDBPyConnection,
     submission_ids: Sequence[str],
@@ -106,7 +153,20 @@ def dossiers(
     catalogue: Catalogue | None = None,
     kpi_effects: Mapping[str, Sequence[content.KpiEffect]] | None = None,
 ) -> Iterator[Dossier]:
-    """Receipts of the named submissions in order of id; unknown ids give none.
+    """Receipts of the named submissions in order of id; see `gather`."""
+    return (
+        one.dossier() for one in gather(con, submission_ids, catalogue=catalogue, kpi_effects=kpi_effects)
+    )
+
+
+def gather(
+    con: duckdb.DuckDBPyConnection,
+    submission_ids: Sequence[str],
+    *,
+    catalogue: Catalogue | None = None,
+    kpi_effects: Mapping[str, Sequence[content.KpiEffect]] | None = None,
+) -> Iterator[Gathered]:
+    """What receipts of the named submissions are made of, in order of id; unknown ids give none.
 
     With `catalogue`, `con` is the build database and each receipt carries the filed rows that have findings; without
     it `con` may be a release, which holds no filed rows. `kpi_effects`: submission -> the KPI cells it moved; those of
@@ -120,8 +180,10 @@ def dossiers(
             "SELECT form, rule_code, severity, text_zh, text_en FROM filing.rules"
         ).fetchall()
     }
-    counts = _by_submission(_rows(con, _COUNTS, asked))
-    found = _by_submission(_rows(con, _FINDINGS, asked))
+    place = _IN_BUILD if catalogue else _IN_RELEASE
+    limits = {"rule_limit": content.RULE_LIMIT, "receipt_limit": content.RECEIPT_LIMIT}
+    counts = _by_submission(_rows(con, _COUNTS.format(found=place), asked))
+    found = _by_submission(_rows(con, _FINDINGS.format(found=place, **limits), asked))
     verdicts = _by_submission(_rows(con, _VERDICTS, asked))
     totals = _by_submission(_rows(con, _CONTROL_TOTALS, asked))
     excuses = _by_submission(_rows(con, _EXCUSES, asked))
@@ -130,30 +192,23 @@ def dossiers(
     changed_totals = _by_submission(_rows(con, _CHANGED_TOTALS, asked))
     filed = _filed_rows(con, catalogue, heads, found) if catalogue else None
     for head in heads:
-        submission_id = head["submission_id"]
-        groups = _groups(head["form"], counts[submission_id], found[submission_id], rules)
-        effects = (kpi_effects or {}).get(submission_id)
-        receipt = Receipt(
-            schema_version=content.SCHEMA_VERSION,
-            submission=_submission(head),
-            state=_state(head),
-            next_deadline=_next_deadline(head),
-            rows=_account(head),
-            totals=_totals(groups),
-            findings=groups,
-            verdicts=tuple(_verdict(head["form"], row, rules) for row in verdicts[submission_id]),
-            to_explain=tuple(
-                group.rule_code for group in groups if group.needs_explanation and head["in_force"]
-            ),
-            control_totals=tuple(content.ControlTotal(**row) for row in totals[submission_id]),
-            excuses=tuple(content.Excuse(**row) for row in excuses[submission_id]),
-            difference=_difference(
-                differences[submission_id], changes[submission_id], changed_totals[submission_id]
-            ),
-            kpi_effects=None if effects is None else tuple(effects),
+        own = head["submission_id"]
+        told = {row["rule_code"] for row in (*counts[own], *verdicts[own])}
+        yield Gathered(
+            submission_id=own,
+            head=head,
+            rules={code: _rule(rules, head["form"], code) for code in told},
+            counts=counts[own],
+            found=found[own],
+            verdicts=verdicts[own],
+            totals=totals[own],
+            excuses=excuses[own],
+            differences=differences[own],
+            changes=changes[own],
+            changed_totals=changed_totals[own],
+            kpi_effects=(kpi_effects or {}).get(own),
+            rows=None if filed is None else filed.get(own, FiledRows((), ())),
         )
-        rows = None if filed is None else filed.get(submission_id, FiledRows((), ()))
-        yield Dossier(receipt, rows)
 
 
 def _rows(con: duckdb.DuckDBPyConnection, sql: str, asked: list[str]) -> list[_Row]:
@@ -220,9 +275,7 @@ def _account(head: _Row) -> content.RowAccount | None:
     )
 
 
-def _groups(
-    form: str | None, counts: list[_Row], found: list[_Row], rules: _Rules
-) -> tuple[content.FindingGroup, ...]:
+def _groups(counts: list[_Row], found: list[_Row], rules: _Rules) -> tuple[content.FindingGroup, ...]:
     details: defaultdict[str, list[content.Finding]] = defaultdict(list)
     for row in found:
         details[row["rule_code"]].append(
@@ -231,7 +284,7 @@ def _groups(
     groups = []
     for count in counts:
         listed = tuple(details[count["rule_code"]])
-        rule = _rule(rules, form, count["rule_code"])
+        rule = rules[count["rule_code"]]
         groups.append(
             content.FindingGroup(
                 rule_code=count["rule_code"],
@@ -251,7 +304,7 @@ def _groups(
     return tuple(groups)
 
 
-def _rule(rules: _Rules, form: str | None, code: str) -> _Rule:
+def _rule(rules: Mapping[tuple[str, str], _Rule], form: str | None, code: str) -> _Rule:
     """The rule's words; rules of the envelope also stand under no form, for files whose form is unknown."""
     return rules.get((form or "", code)) or rules.get(("", code)) or _UNKNOWN_RULE
 
@@ -270,8 +323,8 @@ def _totals(groups: Sequence[content.FindingGroup]) -> content.FindingTotals:
     )
 
 
-def _verdict(form: str | None, row: _Row, rules: _Rules) -> content.Verdict:
-    rule = _rule(rules, form, row["rule_code"])
+def _verdict(row: _Row, rules: _Rules) -> content.Verdict:
+    rule = rules[row["rule_code"]]
     passed = row["verdict"] == "pass"
     return content.Verdict(
         rule_code=row["rule_code"],
@@ -334,7 +387,7 @@ def _filed_rows(
             columns = headers.get(own) or [(column.name, column.title_zh) for column in form.columns]
             order = [at[name] for name, _ in columns]
             tables[own] = FiledRows(
-                tuple((name, hide_identities(header)) for name, header in columns),
+                tuple(columns),
                 tuple(
                     FiledRow(
                         row_no, filed_in, tuple(texts[filed_in or own, row_no][place] for place in order)
@@ -362,7 +415,7 @@ def _headers(con: duckdb.DuckDBPyConnection, submission_ids: list[str]) -> dict[
 def _texts_of(
     con: duckdb.DuckDBPyConnection, form: Form, places: list[tuple[str, int]]
 ) -> dict[tuple[str, int], tuple[str | None, ...]]:
-    """(submission, row) -> its cells in the contract's order, as they may be shown.
+    """(submission, row) -> its cells in the contract's order, columns of persons masked.
 
     The filed text where quarantine keeps it. Every other row could be read in full (what cannot be read is held back),
     so its typed values say the same.
@@ -384,10 +437,22 @@ def _texts_of(
         WHERE q.row_no IS NOT NULL OR t.row_no IS NOT NULL""",
         [[submission_id for submission_id, _ in places], [row_no for _, row_no in places]],
     ).fetchall()
-    return {
-        (submission_id, row_no): tuple(None if text is None else hide_identities(text) for text in texts)
-        for submission_id, row_no, *texts in rows
-    }
+    return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def _masked(rows: FiledRows) -> FiledRows:
+    """The rows without clear identities in headers and cells."""
+    return FiledRows(
+        tuple((name, hide_identities(header)) for name, header in rows.columns),
+        tuple(
+            FiledRow(
+                row.row_no,
+                row.filed_in,
+                tuple([None if text is None else hide_identities(text) for text in row.cells]),
+            )
+            for row in rows.rows
+        ),
+    )
 
 
 def _as_filed(column: Column) -> str:

@@ -16,15 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
 from pipelines.contracts.model import Catalogue
 from pipelines.filing import states
 from pipelines.filing.outbox import Outbox
-from pipelines.filing.receipts.content import RECEIPT_LIMIT, Dossier, Submission
+from pipelines.filing.receipts.content import RECEIPT_LIMIT, Dossier
 from pipelines.filing.receipts.effects import told_effects
-from pipelines.filing.receipts.gathering import dossiers
+from pipelines.filing.receipts.gathering import Gathered, gather
 from pipelines.filing.receipts.page import page
 from pipelines.filing.receipts.workbook import workbook
 from pipelines.validation import screening
@@ -37,8 +38,17 @@ _CHUNK, _CHUNK_FINDINGS = 1_000, 100_000
 _MANY, _MANY_FINDINGS = 300, 5_000
 #: Receipts handed to each process ahead: enough to keep it busy, few enough to bound what waits in memory.
 _AHEAD = 8
-#: A submission and its files: suffix and bytes.
-_Drawn = tuple[Submission, list[tuple[str, bytes]]]
+#: What was gathered of a submission, `place` of the digest, and the digest that was told last.
+_Asked = tuple[Gathered, str, str | None]
+
+
+class _Drawn(NamedTuple):
+    """What a receipt says and, when that is new, its files: suffix and bytes."""
+
+    submission_id: str
+    reporter_code: str | None
+    digest: str
+    files: list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +102,17 @@ def write_receipts(
             )
             by_id = {line.submission_id: line for line in chunk}
             notes: list[tuple[object, ...]] = []
-
-            def news(
-                by_id: dict[str, _Due] = by_id,
-                told: dict[int, str] = told,
-                notes: list[tuple[object, ...]] = notes,
-            ) -> Iterator[Dossier]:
-                """Receipts that say something new; of all is noted what they say."""
-                effects = told_effects(con, list(by_id))
-                for dossier in dossiers(con, list(by_id), catalogue=catalogue, kpi_effects=effects):
-                    line = by_id[dossier.receipt.submission.submission_id]
-                    digest = digest_of(dossier, place)
-                    notes.append((line.submission_no, digest, line.basis))
-                    if told.get(line.submission_no) != digest:
-                        yield dossier
-
-            for submission, files in draw(news()):
-                for suffix, data in files:
-                    outbox.put(submission.reporter_code, f"{submission.submission_id}{suffix}", data)
-                written += 1
+            effects = told_effects(con, list(by_id))
+            asked = (
+                (one, place, told.get(by_id[one.submission_id].submission_no))
+                for one in gather(con, list(by_id), catalogue=catalogue, kpi_effects=effects)
+            )
+            for drawn in draw(asked):
+                line = by_id[drawn.submission_id]
+                notes.append((line.submission_no, drawn.digest, line.basis))
+                for suffix, data in drawn.files:
+                    outbox.put(drawn.reporter_code, f"{drawn.submission_id}{suffix}", data)
+                written += bool(drawn.files)
             outbox.settle()
             _note_told(con, chunk, notes)
             done += len(chunk)
@@ -120,22 +122,20 @@ def write_receipts(
 
 
 @contextmanager
-def _drawing(
-    processes: int, due: Sequence[_Due]
-) -> Iterator[Callable[[Iterable[Dossier]], Iterator[_Drawn]]]:
-    """What turns dossiers into files, in their order: here, or in processes of its own when there are many."""
+def _drawing(processes: int, due: Sequence[_Due]) -> Iterator[Callable[[Iterable[_Asked]], Iterator[_Drawn]]]:
+    """What turns what was gathered into files, in its order: here, or in processes of its own when there are many."""
     weight = sum(min(line.findings, RECEIPT_LIMIT) for line in due)
     if processes == 1 or (len(due) < _MANY and weight < _MANY_FINDINGS):
-        yield lambda dossiers: map(_draw, dossiers)
+        yield lambda asked: map(_draw, asked)
         return
     # a process started anew, because this one has threads (DuckDB's), which a fork would tear
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
 
-        def ahead(dossiers: Iterable[Dossier]) -> Iterator[_Drawn]:
+        def ahead(asked: Iterable[_Asked]) -> Iterator[_Drawn]:
             waiting: deque[Future[_Drawn]] = deque()
-            for dossier in dossiers:
-                waiting.append(pool.submit(_draw, dossier))
+            for one in asked:
+                waiting.append(pool.submit(_draw, one))
                 while len(waiting) > processes * _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -144,8 +144,13 @@ def _drawing(
         yield ahead
 
 
-def _draw(dossier: Dossier) -> _Drawn:
-    return dossier.receipt.submission, list(render(dossier))
+def _draw(asked: _Asked) -> _Drawn:
+    """The files of a receipt that says something new; none when its digest is the one that was told."""
+    gathered, place, told = asked
+    dossier = gathered.dossier()
+    digest = digest_of(dossier, place)
+    files = [] if digest == told else list(render(dossier))
+    return _Drawn(gathered.submission_id, dossier.receipt.submission.reporter_code, digest, files)
 
 
 def render(dossier: Dossier) -> Iterator[tuple[str, bytes]]:

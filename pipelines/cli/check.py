@@ -136,7 +136,7 @@ def _write(reports: list[Report], folder: Path) -> None:
 
     What would be sent once the envelope is in order stands in `<submission>.beyond.xlsx` and `.html`.
     """
-    from pipelines.filing.receipts.writing import render
+    from pipelines.filing.receipts.drawing import render
 
     folder.mkdir(parents=True, exist_ok=True)
     for report in reports:

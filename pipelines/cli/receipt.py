@@ -85,7 +85,7 @@ def _write(told: Receipt, folder: Path) -> None:
     """The files as the insurer has them; those the outbox has not are drawn from the release, without filed rows."""
     from pipelines.filing.outbox import Outbox
     from pipelines.filing.receipts.content import Dossier
-    from pipelines.filing.receipts.writing import render
+    from pipelines.filing.receipts.drawing import render
     from pipelines.settings import load_settings
 
     name = told.submission.submission_id

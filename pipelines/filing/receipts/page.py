@@ -42,6 +42,11 @@ def page(receipt: Receipt) -> bytes:
         s=receipt.submission,
         t=receipt.totals,
         facts=_facts(receipt),
+        one_fix={
+            group.rule_code
+            for group in receipt.findings
+            if len({finding.fix_zh for finding in group.findings}) == 1
+        },
         reasons=reasons,
         passed=told.count("pass"),
         failed=told.count("fail"),

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 import xlsxwriter
 from xlsxwriter.format import Format
@@ -137,8 +138,11 @@ def _display_width(text: str) -> int:
 
 
 def _columns(sheet: ListSheet, widths: Iterable[int]) -> None:
-    for column, width in enumerate(widths):
-        sheet.set_column(column, column, width)
+    first = 0
+    for width, alike in groupby(widths):
+        last = first + len(list(alike)) - 1
+        sheet.set_column(first, last, width)
+        first = last + 1
 
 
 def _heads(sheet: ListSheet, heads: Sequence[str], style: _Style) -> None:

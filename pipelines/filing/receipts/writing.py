@@ -1,8 +1,8 @@
 """Writing receipts: three files for each submission, rewritten only when what they say has changed.
 
-Belongs here: which receipts are due, the digest that tells whether one has changed, drawing many at once in processes
-of their own, and the order of acts: files first, then the ledger, so that a killed run writes again what it had not
-finished. Does not belong here: content, looks, the outbox's file system (`outbox`).
+Belongs here: which receipts are due, drawing many at once in processes of their own, and the order of acts: files
+first, then the ledger, so that a killed run writes again what it had not finished. Does not belong here: content, looks
+and whether they are new (`drawing`), the outbox's file system (`outbox`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 
 from pipelines.contracts.model import Catalogue
 from pipelines.filing import states
 from pipelines.filing.outbox import Outbox
-from pipelines.filing.receipts.content import RECEIPT_LIMIT, Dossier
+from pipelines.filing.receipts.content import RECEIPT_LIMIT
+from pipelines.filing.receipts.drawing import Asked, Drawn, draw
 from pipelines.filing.receipts.effects import told_effects
-from pipelines.filing.receipts.gathering import Gathered, gather
-from pipelines.filing.receipts.page import page
-from pipelines.filing.receipts.workbook import workbook
+from pipelines.filing.receipts.gathering import gather
 from pipelines.validation import screening
 from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import insert_rows
@@ -38,17 +36,6 @@ _CHUNK, _CHUNK_FINDINGS = 1_000, 100_000
 _MANY, _MANY_FINDINGS = 300, 5_000
 #: Receipts handed to each process ahead: enough to keep it busy, few enough to bound what waits in memory.
 _AHEAD = 8
-#: What was gathered of a submission, `place` of the digest, and the digest that was told last.
-_Asked = tuple[Gathered, str, str | None]
-
-
-class _Drawn(NamedTuple):
-    """What a receipt says and, when that is new, its files: suffix and bytes."""
-
-    submission_id: str
-    reporter_code: str | None
-    digest: str
-    files: list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +79,7 @@ def write_receipts(
         return Written(0, 0)
     outbox = Outbox(outbox_url)
     done = written = 0
-    with _drawing(processes, due) as draw:
+    with _drawing(processes, due) as drawn_of:
         for chunk in _chunks(due):
             told = dict(
                 con.execute(
@@ -107,7 +94,7 @@ def write_receipts(
                 (one, place, told.get(by_id[one.submission_id].submission_no))
                 for one in gather(con, list(by_id), catalogue=catalogue, kpi_effects=effects)
             )
-            for drawn in draw(asked):
+            for drawn in drawn_of(asked):
                 line = by_id[drawn.submission_id]
                 notes.append((line.submission_no, drawn.digest, line.basis))
                 for suffix, data in drawn.files:
@@ -122,50 +109,26 @@ def write_receipts(
 
 
 @contextmanager
-def _drawing(processes: int, due: Sequence[_Due]) -> Iterator[Callable[[Iterable[_Asked]], Iterator[_Drawn]]]:
+def _drawing(processes: int, due: Sequence[_Due]) -> Iterator[Callable[[Iterable[Asked]], Iterator[Drawn]]]:
     """What turns what was gathered into files, in its order: here, or in processes of its own when there are many."""
     weight = sum(min(line.findings, RECEIPT_LIMIT) for line in due)
     if processes == 1 or (len(due) < _MANY and weight < _MANY_FINDINGS):
-        yield lambda asked: map(_draw, asked)
+        yield lambda asked: map(draw, asked)
         return
     # a process started anew, because this one has threads (DuckDB's), which a fork would tear
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
 
-        def ahead(asked: Iterable[_Asked]) -> Iterator[_Drawn]:
-            waiting: deque[Future[_Drawn]] = deque()
+        def ahead(asked: Iterable[Asked]) -> Iterator[Drawn]:
+            waiting: deque[Future[Drawn]] = deque()
             for one in asked:
-                waiting.append(pool.submit(_draw, one))
+                waiting.append(pool.submit(draw, one))
                 while len(waiting) > processes * _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
         yield ahead
-
-
-def _draw(asked: _Asked) -> _Drawn:
-    """The files of a receipt that says something new; none when its digest is the one that was told."""
-    gathered, place, told = asked
-    dossier = gathered.dossier()
-    digest = digest_of(dossier, place)
-    files = [] if digest == told else list(render(dossier))
-    return _Drawn(gathered.submission_id, dossier.receipt.submission.reporter_code, digest, files)
-
-
-def render(dossier: Dossier) -> Iterator[tuple[str, bytes]]:
-    """The three files of a receipt: suffix and bytes; equal content gives equal bytes."""
-    yield ".json", dossier.as_json()
-    yield ".xlsx", workbook(dossier)
-    yield ".html", page(dossier.receipt)
-
-
-def digest_of(dossier: Dossier, place: str) -> str:
-    """Digest of what a receipt's files say, of the program that draws them and of where they lie (`place`)."""
-    digest = hashlib.sha256(place.encode() + dossier.as_json())
-    if dossier.rows is not None:
-        digest.update(repr(dossier.rows).encode())
-    return digest.hexdigest()
 
 
 def _place(outbox_url: str) -> str:

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from openpyxl.workbook import Workbook
 
 from pipelines.filing.receipts.content import Dossier, KpiEffect, published_schema
+from pipelines.filing.receipts.drawing import digest_of, render
 from pipelines.filing.receipts.lists import CELL_UNITS
 from pipelines.filing.receipts.page import PLACES, page
 from pipelines.filing.receipts.wording import printable
 from pipelines.filing.receipts.workbook import workbook
-from pipelines.filing.receipts.writing import digest_of, render
 from pipelines.settings import project_root
 from tests.support.receipt_samples import dossier, finding, group, row
 

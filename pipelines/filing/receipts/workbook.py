@@ -30,7 +30,7 @@ from pipelines.filing.receipts.wording import (
 
 _CREATED = datetime(2000, 1, 1)  # noqa: DTZ001 - a fixed property of the file, not a moment
 _FONT = "Microsoft YaHei"
-_LINE_POINTS, _HIGHEST_POINTS = 15, 400
+_LINE_POINTS, _ROW_POINTS, _HIGHEST_POINTS = 15, 60, 400
 _TONES = {"insurer": "#B42318", "analyst": "#B54708", "system": "#475467", "nobody": "#067647"}
 _FILLS = {"E": "#FDE3E1", "W": "#FFF3C4"}
 _FACT_WIDTH, _NOTE_WIDTH = 56, 46
@@ -389,8 +389,10 @@ def _rows(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
         for column, severity in marks.items():
             styles[column] = style.blamed[severity]
         origin = (row.filed_in,) if carried else ()
-        # one line high: a long text neither spreads over its neighbours nor the page
-        sheet.add_line((row.row_no, *origin, "\n".join(notes), *row.cells), styles, _LINE_POINTS + 3)
+        told = "\n".join(notes)
+        # as high as what is told needs, within bounds: a long filed text spreads neither over its neighbours nor the page
+        height = min(_height((told, _NOTE_WIDTH)) or _LINE_POINTS, _ROW_POINTS)
+        sheet.add_line((row.row_no, *origin, told, *row.cells), styles, height + 3)
     sheet.autofilter(1, 0, sheet.end_list(), len(plain) - 1)
 
 

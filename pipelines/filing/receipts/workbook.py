@@ -390,7 +390,7 @@ def _rows(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
             styles[column] = style.blamed[severity]
         origin = (row.filed_in,) if carried else ()
         told = "\n".join(notes)
-        # as high as what is told needs, within bounds: a long filed text spreads neither over its neighbours nor the page
+        # as high as what is told needs, within bounds: a long filed text spreads over no neighbour and no page
         height = min(_height((told, _NOTE_WIDTH)) or _LINE_POINTS, _ROW_POINTS)
         sheet.add_line((row.row_no, *origin, told, *row.cells), styles, height + 3)
     sheet.autofilter(1, 0, sheet.end_list(), len(plain) - 1)

@@ -202,7 +202,8 @@ def stand_in(
         limits=limits,
         period_end=dt.date.max if known is None else Period.parse(known).end,
     )
-    said = {} if grid.table is None else _said(form, pl.DataFrame(pl.from_arrow(grid.table)))
+    rows = grid.text(form)
+    said = {} if rows is None else _said(form, pl.DataFrame(pl.from_arrow(rows)))
     period = known or said.get("period")
     reporter = own.reporter or told.reporter or said.get("reporter_code")
     if period is None or reporter is None:

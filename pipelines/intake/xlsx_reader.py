@@ -24,7 +24,15 @@ from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import Form
 from pipelines.intake.container import Clock, WorkbookRefusedError, XlsxLimits, damaged, made_safe
 from pipelines.intake.faults import Fault
-from pipelines.intake.grid import MAX_PREAMBLE_LINES, Grid, locate_header, map_headers, text_table
+from pipelines.intake.grid import (
+    MAX_PREAMBLE_LINES,
+    Grid,
+    Keep,
+    as_filed,
+    locate_header,
+    map_headers,
+    text_table,
+)
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
@@ -158,7 +166,7 @@ def is_cover(sheet_name: str) -> bool:
     return normalise_header(sheet_name).lower() in COVER_SHEETS
 
 
-def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -> Grid:
+def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool, keep: Keep = as_filed) -> Grid:
     """Read the data sheet of a workbook into a `Grid`: the one the contract names, else the first that is no cover.
 
     A cover is passed over also when the envelope came as a sidecar and nobody looked at it (`has_cover` false).
@@ -184,14 +192,14 @@ def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -
                 )
                 break
             grid.sheet = name
-            _read_sheet(form, grid, sheet)
+            _read_sheet(form, grid, sheet, keep)
             if not wanted:
                 break
         if grid.sheet is None:
             grid.faults.append(_no_sheet(form, passed))
     except WorkbookRefusedError as refused:
         grid.faults.append(refused.fault)
-        grid.table = None
+        grid.pieces = None
     return grid
 
 
@@ -218,7 +226,7 @@ def _no_sheet(form: Form, passed: list[str]) -> Fault:
     )
 
 
-def _read_sheet(form: Form, grid: Grid, sheet: Sheet) -> None:
+def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
     seen: list[tuple[int, Sequence[object]]] = []
     top: list[Row] = []
     for numbered in sheet.values():
@@ -263,7 +271,7 @@ def _read_sheet(form: Form, grid: Grid, sheet: Sheet) -> None:
         table = pa.concat_tables(block.select(empty.column_names) for block in [empty, *blocks])
         table = table.combine_chunks()
         by_name = {h.column_name: table[f"c{h.position}"] for h in grid.headers}
-        grid.table = text_table(form, by_name, table["row_no"])
+        grid.pieces = [keep(text_table(form, by_name, table["row_no"]))]
 
 
 def _strays(grid: Grid, numbers: pa.Array, columns: list[pa.Array]) -> Iterator[Fault]:

@@ -52,9 +52,10 @@ def test_rows_keep_their_sheet_numbers_below_titles_and_gaps() -> None:
 
     grid = read_xlsx(FORM, book(write), LIMITS, has_cover=False)
     assert grid.faults == []
-    assert grid.table is not None
-    assert grid.table["row_no"].to_pylist() == [6, 7]
-    assert grid.table["found_date"].to_pylist() == ["2024-03-04"] * 2
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows["row_no"].to_pylist() == [6, 7]
+    assert rows["found_date"].to_pylist() == ["2024-03-04"] * 2
     assert grid.sheet == "数据"
 
 
@@ -82,8 +83,9 @@ def test_an_error_cell_is_text_not_an_empty_cell() -> None:
         workbook.get_worksheet_by_name("数据").write_formula(1, position, "=1/0", None, "#DIV/0!")
 
     grid = read_xlsx(FORM, book(write), LIMITS, has_cover=False)
-    assert grid.table is not None
-    assert grid.table["agent_code"].to_pylist()[0] == "#DIV/0!"
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows["agent_code"].to_pylist()[0] == "#DIV/0!"
 
 
 def test_content_beside_the_table_is_refused_with_its_place() -> None:
@@ -103,7 +105,7 @@ def test_content_beside_the_table_is_refused_with_its_place() -> None:
 def test_containers_that_cannot_be_opened(data: bytes, said: str) -> None:
     grid = read_xlsx(FORM, data, LIMITS, has_cover=False)
     assert said in grid.faults[0].detail
-    assert grid.table is None
+    assert grid.pieces is None
 
 
 def test_a_truncated_workbook_is_a_finding() -> None:
@@ -314,4 +316,4 @@ def test_any_damage_is_a_finding_or_harmless() -> None:
             letters[draw.randrange(len(letters))] = draw.choice("<>\"/= 'crA1t9&;")
         for data in (bytes(damaged), spelled("".join(letters))):
             grid = read_xlsx(FORM, data, LIMITS, has_cover=False)
-            assert (grid.table is None) == bool(grid.faults)
+            assert (grid.pieces is None) == bool(grid.faults)

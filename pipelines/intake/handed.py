@@ -99,6 +99,11 @@ class HandedSource:
         self._files = files
         self._sidecars = {name + SIDECAR_SUFFIX: body for name, body in sidecars.items()}
 
+    @property
+    def is_local(self) -> bool:
+        """They lie on a disk of this machine."""
+        return True
+
     def parcels(self) -> Iterator[Listed]:
         """Each file as a parcel, in order."""
         for file in self._files:

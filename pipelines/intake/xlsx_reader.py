@@ -35,16 +35,19 @@ from pipelines.intake.grid import (
 )
 
 if TYPE_CHECKING:
-    from python_calamine import CalamineSheet
+    from python_calamine import CalamineSheet, CalamineWorkbook
 
 __all__ = [
-    "Row", "WorkbookRefusedError", "XlsxLimits", "cell_text", "first_data_rows", "is_cover", "read_xlsx", "sheet_rows",
+    "Row", "WorkbookRefusedError", "XlsxLimits", "cell_text", "cover_rows", "first_data_rows", "is_cover", "read_xlsx",
+    "sheet_rows",
 ]  # fmt: skip
 
 #: Sheets whose names mark the cover (envelope) rather than data.
 COVER_SHEETS = ("封面", "cover")
 #: Rows turned into columns at once.
 _ROWS_AT_ONCE = 8192
+#: Unpacked bytes above which a sheet is no cover, whatever its name: some thousand times a cover's.
+_LARGEST_COVER_BYTES = 8 << 20
 #: Whole floats below this are exact integers.
 _EXACT_FLOAT = 1e15
 _MIDNIGHT = dt.time()
@@ -95,22 +98,40 @@ def _as_text(numbered: tuple[int, Sequence[object]]) -> Row | None:
 def sheets(data: bytes, limits: XlsxLimits) -> Iterator[Sheet]:
     """The sheets in workbook order, within the limits; raises WorkbookRefusedError."""
     clock = Clock(limits.seconds)
-    safe = made_safe(data, limits, clock)
-    from python_calamine import SheetTypeEnum, load_workbook  # most filings are CSV
-
-    with _read_as_damaged("工作簿结构已损坏,无法打开"):
-        book = load_workbook(io.BytesIO(safe))
-        names = [told.name for told in book.sheets_metadata if told.typ == SheetTypeEnum.WorkSheet]
+    book, names = _opened(made_safe(data, limits, clock))
     for name in names:
-        with _read_as_damaged(f"工作表“{name}”已损坏,无法读取"):
-            cells = book.get_sheet_by_name(name)
-        yield Sheet(name, cells, clock)
+        yield Sheet(name, _cells(book, name), clock)
 
 
 def sheet_rows(data: bytes, limits: XlsxLimits) -> Iterator[tuple[str, Iterator[Row]]]:
     """Yield (sheet name, its non-blank rows) in workbook order, within the limits; raises WorkbookRefusedError."""
     for sheet in sheets(data, limits):
         yield sheet.name, sheet.rows()
+
+
+def cover_rows(data: bytes, limits: XlsxLimits) -> Iterator[Row] | None:
+    """The rows of the first sheet if it is a cover, else None; large sheets are not unpacked for that.
+
+    Raises WorkbookRefusedError.
+    """
+    clock = Clock(limits.seconds)
+    book, names = _opened(made_safe(data, limits, clock, _LARGEST_COVER_BYTES))
+    if not names or not is_cover(names[0]):
+        return None
+    return Sheet(names[0], _cells(book, names[0]), clock).rows()
+
+
+def _opened(safe: bytes) -> tuple[CalamineWorkbook, list[str]]:
+    from python_calamine import SheetTypeEnum, load_workbook  # most filings are CSV
+
+    with _read_as_damaged("工作簿结构已损坏,无法打开"):
+        book = load_workbook(io.BytesIO(safe))
+        return book, [told.name for told in book.sheets_metadata if told.typ == SheetTypeEnum.WorkSheet]
+
+
+def _cells(book: CalamineWorkbook, name: str) -> CalamineSheet:
+    with _read_as_damaged(f"工作表“{name}”已损坏,无法读取"):
+        return book.get_sheet_by_name(name)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
+import pyarrow as pa
 
 from pipelines.contracts.model import Catalogue, EnvelopeFact, Form
 from pipelines.intake.archive import Archive
@@ -151,6 +152,7 @@ def read_ahead(
             del outcomes
     finally:
         pool.shutdown(cancel_futures=True)
+        pa.default_memory_pool().release_unused()  # models need it next
 
 
 def _covered(con: duckdb.DuckDBPyConnection, parcels: Sequence[Unread]) -> set[int]:

@@ -7,13 +7,15 @@ import io
 import random
 import resource
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import xlsxwriter
 
 from pipelines.contracts.loader import load_catalogue
+from pipelines.intake import container, xlsx_reader
 from pipelines.intake.envelope import from_cover
 from pipelines.intake.xlsx_reader import WorkbookRefusedError, XlsxLimits, cell_text, read_xlsx, sheet_rows
 from tests.support.desk import row
@@ -317,3 +319,35 @@ def test_any_damage_is_a_finding_or_harmless() -> None:
         for data in (bytes(damaged), spelled("".join(letters))):
             grid = read_xlsx(FORM, data, LIMITS, has_cover=False)
             assert (grid.pieces is None) == bool(grid.faults)
+
+
+def test_a_cover_is_read_without_unpacking_what_is_too_large_to_be_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def write(workbook: xlsxwriter.Workbook, first: str = "封面") -> None:
+        cover = workbook.add_worksheet(first)
+        cover.write_row(0, 0, ["报表代码", "F05"])
+        filing(workbook)
+
+    sizes = {part.filename: part.file_size for part in zipfile.ZipFile(io.BytesIO(book(write))).infolist()}
+    monkeypatch.setattr(xlsx_reader, "_LARGEST_COVER_BYTES", sizes["xl/worksheets/sheet1.xml"])
+    assert sizes["xl/worksheets/sheet2.xml"] > sizes["xl/worksheets/sheet1.xml"]
+    unpacked: list[str] = []
+    inflated = container._unpacked
+
+    def spied(data: bytes, part: zipfile.ZipInfo, clock: container.Clock) -> Iterator[bytes]:
+        for piece in inflated(data, part, clock):
+            unpacked.append(part.filename)
+            yield piece
+
+    monkeypatch.setattr(container, "_unpacked", spied)
+    found = from_cover(book(write), LIMITS)
+    assert found is not None
+    assert found.form == "F05"
+    assert unpacked.count("xl/worksheets/sheet2.xml") == 1  # its beginning, which tells that it is a sheet
+    assert from_cover(book(partial(write, first="数据一")), LIMITS) is None
+    monkeypatch.setattr(xlsx_reader, "_LARGEST_COVER_BYTES", 10)
+    assert from_cover(book(partial(write, first="数据一")), LIMITS) is None
+    refused = from_cover(book(write), LIMITS)
+    assert refused is not None
+    assert [fault.rule_code for fault in refused.faults] == ["ENV-S01"]

@@ -119,6 +119,16 @@ def test_every_state_has_its_receipt_in_three_files(bureau: Desk, state: str) ->
     assert words.sentence_zh in str(book(bureau, submission)["摘要"]["A2"].value)
 
 
+def test_findings_of_some_submissions_are_those_of_the_public_view(bureau: Desk) -> None:
+    [every] = bureau.ask(
+        "SELECT list(DISTINCT submission_id ORDER BY submission_id) AS ids FROM filing.findings"
+    )
+    some = every["ids"][::2]
+    assert 1 < len(some) < len(every["ids"])
+    public = "SELECT * FROM filing.findings WHERE submission_id IN (SELECT unnest(?)) ORDER BY ALL"
+    assert bureau.ask("SELECT * FROM ledger.findings_of(?) ORDER BY ALL", some) == bureau.ask(public, some)
+
+
 def test_a_filing_that_waits_has_its_words_but_no_file(bureau: Desk) -> None:
     con = open_warehouse(bureau.settings.build_database)
     try:

@@ -18,7 +18,7 @@ from openpyxl.workbook import Workbook
 
 from pipelines.contracts.loader import load_catalogue
 from pipelines.filing.outbox import Outbox, OutboxUnavailableError
-from pipelines.filing.receipts import writing
+from pipelines.filing.receipts import drawing, writing
 from pipelines.filing.receipts.content import RULE_LIMIT, published_schema
 from pipelines.filing.receipts.effects import note_effects
 from pipelines.filing.receipts.gathering import dossiers
@@ -257,7 +257,7 @@ def test_many_are_drawn_in_processes_of_their_own_with_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(writing, "_MANY", 1)
     # nothing may be drawn in this process: those of the pool import the module anew
-    monkeypatch.setattr(writing, "workbook", lambda _: pytest.fail("drawn in the run's own process"))
+    monkeypatch.setattr(drawing, "workbook", lambda _: pytest.fail("drawn in the run's own process"))
     moved = bureau.settings.model_copy(update={"outbox": (tmp_path / "elsewhere").as_uri(), "threads": 2})
     steps.settle(moved)
     assert outbox(Desk(moved)) == outbox(bureau)

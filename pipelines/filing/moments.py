@@ -128,16 +128,12 @@ def copy_known(
         for form in catalogue.forms.values():
             if (form.table,) in stored:
                 _copy(con, "store", form.table, f"submission_no IN (FROM chosen) AND row_no < {CARRIED_FROM}")
-        earlier = (
-            "release_no IN (SELECT release_no FROM received.published.releases WHERE as_of <= $moment)"
-            if known.release_no is None
-            else "release_no < $release_no"
-        )
+        earlier = "as_of <= $moment" if known.release_no is None else "release_no < $release_no"
         given: dict[str, object] = (
             {"moment": known.moment} if known.release_no is None else {"release_no": known.release_no}
         )
-        for table in ("releases", "kpi_values"):
-            _copy(con, "published", table, earlier, given)
+        _copy(con, "published", "releases", earlier, given)
+        _copy_published(con)
         row = con.execute("SELECT coalesce(max(event_no), 0) + 1 FROM ledger.event").fetchone()
         con.execute(f"CREATE OR REPLACE SEQUENCE ledger.event_no START {row[0] if row else 1}")
     settle(con, catalogue, as_of=known.moment)
@@ -169,6 +165,21 @@ def _copy(
     con.execute(
         f"INSERT INTO {schema}.{table} BY NAME SELECT * FROM {_SOURCE}.{schema}.{table} WHERE {condition}",
         given or {},
+    )
+
+
+def _copy_published(con: duckdb.DuckDBPyConnection) -> None:
+    """Copy the figures that any of the releases in `published.releases` states."""
+    held = con.execute(
+        f"SELECT 1 FROM duckdb_columns() WHERE (database_name, schema_name, table_name, column_name) "
+        f"= ('{_SOURCE}', 'published', 'kpi_values', 'last_release_no')"
+    ).fetchone()
+    until = "coalesce(k.last_release_no, k.release_no)" if held else "k.release_no"
+    con.execute(
+        f"""
+        INSERT INTO published.kpi_values BY NAME
+        SELECT k.* FROM {_SOURCE}.published.kpi_values AS k
+        SEMI JOIN published.releases AS r ON r.release_no BETWEEN k.release_no AND {until}"""
     )
 
 

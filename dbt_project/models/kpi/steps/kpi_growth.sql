@@ -77,7 +77,7 @@ published as (
     from {{ source('published', 'kpi_values') }} as released
     inner join {{ ref('kpi_base_vintage') }} as vintage
         on
-            released.release_no = vintage.release_no
+            {{ printed_by('released', 'vintage.release_no') }}
             and released.period_type = vintage.period_type
             and released.period = vintage.base_period
     inner join {{ ref('kpi_series') }} as series

@@ -156,13 +156,10 @@ def _equal(one: str, other: str, key: Sequence[str]) -> str:
 
 def _columns_of(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
     """Names and types of a release's table; empty if it is not there."""
-    database, schema, name = table.split(".")
-    found = con.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() "
-        "WHERE (database_name, schema_name, table_name) = (?, ?, ?) ORDER BY column_index",
-        [database, schema, name],
-    ).fetchall()
-    return [(column, kind) for column, kind in found]
+    try:
+        return [(row[0], row[1]) for row in con.execute(f"DESCRIBE {table}").fetchall()]
+    except duckdb.CatalogException:
+        return []
 
 
 def _quoted(path: Path) -> str:

@@ -123,27 +123,29 @@ def _told_what_differs(
         return True
     if not key or changed > max(1, total * _MOST):
         return False
-    touched = f"SELECT 1 FROM differing AS d WHERE d.differs AND {_equal('d', 'r', key)}"
+    touched = f"EXISTS (SELECT 1 FROM differing AS d WHERE d.differs AND {_equal('d', 'r', key)})"
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE rows_now AS SELECT r.* FROM ({now}) AS r WHERE EXISTS ({touched});
+        CREATE OR REPLACE TEMP TABLE rows_now AS
+        SELECT hash({told}) AS content, count(*) AS n FROM {source} AS r WHERE {touched} GROUP BY ALL;
         CREATE OR REPLACE TEMP TABLE rows_before AS
-        SELECT r.content, r.row_place FROM (
-            SELECT *, rowid AS row_place, hash({told}) AS content FROM {table}) AS r WHERE EXISTS ({touched});
+        SELECT hash({told}) AS content, count(*) AS n, min(rowid) AS place FROM {table} AS r
+        WHERE {touched} GROUP BY ALL;
         """
     )
     row = con.execute(
-        "SELECT count(*) = count(DISTINCT content) FROM rows_now "
-        "UNION ALL SELECT count(*) = count(DISTINCT content) FROM rows_before"
-    ).fetchall()
-    if not all(unique for (unique,) in row):
+        "SELECT (SELECT bool_and(n = 1) FROM rows_now), (SELECT bool_and(n = 1) FROM rows_before)"
+    ).fetchone()
+    if row and False in row:
         return False
     con.execute(
         f"""
         DELETE FROM {table} WHERE rowid IN (
-            SELECT row_place FROM rows_before WHERE content NOT IN (SELECT content FROM rows_now));
+            SELECT place FROM rows_before WHERE content NOT IN (SELECT content FROM rows_now));
         INSERT INTO {table} ({told})
-        SELECT {told} FROM rows_now WHERE content NOT IN (SELECT content FROM rows_before);
+        SELECT {told} FROM {source} AS r
+        WHERE {touched} AND hash({told}) IN (
+            SELECT content FROM rows_now WHERE content NOT IN (SELECT content FROM rows_before));
         DROP TABLE rows_now; DROP TABLE rows_before; DROP TABLE differing;
         """
     )

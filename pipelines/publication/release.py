@@ -311,6 +311,13 @@ def _remember(con: duckdb.DuckDBPyConnection, number: int, path: Path) -> None:
     cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in types.items())
     printed = f"SELECT *, hash({told}) AS content FROM (SELECT {cast} FROM {_PRINTED}.kpi.kpi_values)"
     stated = f"SELECT *, hash({told}) AS content FROM published.kpi_values WHERE last_release_no = {_SINCE}"
+
+    def differs(row: str) -> str:
+        return (
+            f"EXISTS (SELECT 1 FROM printed_anew AS w WHERE w.period_type IS NOT DISTINCT FROM {row}.period_type "
+            f"AND w.period IS NOT DISTINCT FROM {row}.period)"
+        )
+
     con.execute(f"ATTACH '{_quoted(path / 'warehouse.duckdb')}' AS {_PRINTED} (READ_ONLY)")
     try:
         with transaction(con):
@@ -323,20 +330,17 @@ def _remember(con: duckdb.DuckDBPyConnection, number: int, path: Path) -> None:
                     ON n.period_type IS NOT DISTINCT FROM o.period_type AND n.period IS NOT DISTINCT FROM o.period
                 WHERE n.content IS DISTINCT FROM o.content;
                 CREATE OR REPLACE TEMP TABLE before AS
-                SELECT o.* FROM ({stated}) AS o JOIN printed_anew AS w
-                    ON w.period_type IS NOT DISTINCT FROM o.period_type AND w.period IS NOT DISTINCT FROM o.period;
+                SELECT DISTINCT content FROM ({stated}) AS o WHERE {differs("o")};
                 CREATE OR REPLACE TEMP TABLE now AS
-                SELECT n.* FROM ({printed}) AS n JOIN printed_anew AS w
-                    ON w.period_type IS NOT DISTINCT FROM n.period_type AND w.period IS NOT DISTINCT FROM n.period;
-                CREATE OR REPLACE TEMP TABLE gone AS
-                SELECT DISTINCT period, content FROM before ANTI JOIN now USING (content);
-                UPDATE published.kpi_values SET last_release_no = {number} - 1
-                WHERE last_release_no = {_SINCE} AND period IN (SELECT period FROM gone)
-                    AND hash({told}) IN (SELECT content FROM gone);
+                SELECT DISTINCT content FROM ({printed}) AS n WHERE {differs("n")};
+                UPDATE published.kpi_values AS o SET last_release_no = {number} - 1
+                WHERE last_release_no = {_SINCE} AND {differs("o")}
+                    AND hash({told}) IN (FROM before ANTI JOIN now USING (content));
                 DELETE FROM published.kpi_values WHERE last_release_no < release_no;
                 INSERT INTO published.kpi_values (release_no, {told}, last_release_no)
-                SELECT {number}, {told}, {_SINCE} FROM now ANTI JOIN before USING (content);
-                DROP TABLE printed_anew; DROP TABLE before; DROP TABLE now; DROP TABLE gone;
+                SELECT {number}, {told}, {_SINCE} FROM ({printed}) AS n
+                WHERE {differs("n")} AND content IN (FROM now ANTI JOIN before USING (content));
+                DROP TABLE printed_anew; DROP TABLE before; DROP TABLE now;
                 """
             )
             con.execute(

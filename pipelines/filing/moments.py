@@ -169,17 +169,24 @@ def _copy(
 
 
 def _copy_published(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy the figures that any of the releases in `published.releases` states."""
+    """Copy the figures that any of the releases in `published.releases` states, as stated by these alone."""
     held = con.execute(
-        f"SELECT 1 FROM duckdb_columns() WHERE (database_name, schema_name, table_name, column_name) "
-        f"= ('{_SOURCE}', 'published', 'kpi_values', 'last_release_no')"
+        "SELECT 1 FROM duckdb_columns() WHERE (database_name, schema_name, table_name, column_name) = (?, ?, ?, ?)",
+        [_SOURCE, "published", "kpi_values", "last_release_no"],
     ).fetchone()
     until = "coalesce(k.last_release_no, k.release_no)" if held else "k.release_no"
+    told = f"{_SOURCE}.published.kpi_values AS k"
     con.execute(
         f"""
         INSERT INTO published.kpi_values BY NAME
-        SELECT k.* FROM {_SOURCE}.published.kpi_values AS k
-        SEMI JOIN published.releases AS r ON r.release_no BETWEEN k.release_no AND {until}"""
+        SELECT k.* {"EXCLUDE (release_no, last_release_no)" if held else "EXCLUDE (release_no)"},
+            s.first_no AS release_no, s.last_no AS last_release_no
+        FROM {told}
+        JOIN (
+            SELECT k.release_no, k.until_no, min(r.release_no) AS first_no, max(r.release_no) AS last_no
+            FROM (SELECT DISTINCT k.release_no, {until} AS until_no FROM {told}) AS k
+            JOIN published.releases AS r ON r.release_no BETWEEN k.release_no AND k.until_no
+            GROUP BY ALL) AS s ON s.release_no = k.release_no AND s.until_no = {until}"""
     )
 
 

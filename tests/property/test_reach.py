@@ -30,7 +30,7 @@ JUDGED = (
 @pytest.fixture(scope="module")
 def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reach")
-    small_bureau(folder, months=4, seed=11)
+    small_bureau(folder, months=3, seed=11)
     return folder / "inbox"
 
 
@@ -60,9 +60,8 @@ def judged(database: Path) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@pytest.mark.parametrize("seed", [3, 14])
-def test_judging_everything_again_changes_nothing(inbox: Path, tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+def test_judging_everything_again_changes_nothing(inbox: Path, tmp_path: Path) -> None:
+    chance = random.Random(3)
     own = tmp_path / "inbox"
     own.mkdir()
     work = Settings(home=tmp_path / "home", inbox=own.as_uri(), threads=2, memory_limit="1GiB")

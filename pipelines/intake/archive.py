@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -93,7 +94,8 @@ class Archive:
     def _write_once(path: Path, data: bytes) -> None:
         if path.exists() and path.stat().st_size == len(data):
             return
-        part = path.with_suffix(path.suffix + ".part")
+        # a name of its own, for two threads may be given the same parcel twice; none that `data` would find
+        part = path.with_name(f".{path.name}.{threading.current_thread().name}.part")
         with part.open("wb") as stream:
             stream.write(data)
         os.replace(part, path)  # noqa: PTH105 - atomic, also over an existing file

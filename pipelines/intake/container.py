@@ -121,12 +121,18 @@ def check_container(data: bytes, limits: XlsxLimits) -> list[zipfile.ZipInfo]:
     return members
 
 
-def made_safe(data: bytes, limits: XlsxLimits, clock: Clock) -> bytes:
+def made_safe(data: bytes, limits: XlsxLimits, clock: Clock, largest_sheet_bytes: int | None = None) -> bytes:
     """The workbook for calamine: the same bytes, or with sheets written anew where they need it.
+
+    Sheets above `largest_sheet_bytes` (unpacked) are neither looked at nor in what is returned.
 
     Raises `WorkbookRefusedError` when it is no workbook, is damaged, or exceeds the limits.
     """
     parts = check_container(data, limits)
+    if largest_sheet_bytes is not None:
+        wanted = [p for p in parts if p.file_size <= largest_sheet_bytes or not _is_sheet(data, p, clock)]
+        if len(wanted) < len(parts):
+            return made_safe(_packed(data, wanted, {}), limits, clock)
     anew: dict[int, bytes] = {}
     cells = 0
     for index, part in enumerate(parts):
@@ -140,6 +146,11 @@ def made_safe(data: bytes, limits: XlsxLimits, clock: Clock) -> bytes:
         extent.refuse_beyond(limits, cells)
         cells += extent.cells
     return _packed(data, parts, anew) if anew else data
+
+
+def _is_sheet(data: bytes, part: zipfile.ZipInfo, clock: Clock) -> bool:
+    """Whether a part begins as a sheet's does."""
+    return b"sheetData" in next(_unpacked(data, part, clock), b"")
 
 
 def _unpacked(data: bytes, part: zipfile.ZipInfo, clock: Clock) -> Iterator[bytes]:

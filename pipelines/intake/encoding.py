@@ -7,7 +7,10 @@ its offset. `gbk` and `gb2312` are read as GB18030, which contains them.
 from __future__ import annotations
 
 import codecs
+import io
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from pipelines.intake.faults import Fault
 
@@ -19,8 +22,10 @@ _NAMES = {
     "gbk": "gb18030",
     "gb2312": "gb18030",
 }
-#: Bytes checked for NUL and shown around an undecodable byte.
+#: Bytes shown around an undecodable byte.
 _CONTEXT = 12
+#: Bytes turned into text at once: a large file need not stand in memory as text too.
+_PIECE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,10 @@ def _strict(data: bytes, names: list[str]) -> Decoded | Fault:
     for name in names:
         body = data[len(codecs.BOM_UTF8) :] if name == "utf-8" and data.startswith(codecs.BOM_UTF8) else data
         shift = len(data) - len(body)
+        text = body if name == "utf-8" and _is_utf8(body) else None
         try:
-            text = body.decode(name)
+            if text is None:
+                text = _as_utf8(body, name)
         except UnicodeDecodeError as error:
             offset = error.start + shift
             around = data[max(0, offset - _CONTEXT) : offset + _CONTEXT].hex(" ")
@@ -65,6 +72,31 @@ def _strict(data: bytes, names: list[str]) -> Decoded | Fault:
                 expected=name,
             )
             continue
-        return Decoded(body if name == "utf-8" else text.encode("utf-8"), name + ("-sig" if shift else ""))
+        return Decoded(text, name + ("-sig" if shift else ""))
     assert fault is not None  # noqa: S101 - names is never empty
     return fault
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8, by Arrow's strict check, which makes no text of them."""
+    ends = pa.array([0, len(data)], pa.int64()).buffers()[1]
+    whole = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(data)])
+    try:
+        whole.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _as_utf8(data: bytes, name: str) -> bytes:
+    """Bytes of another encoding as UTF-8. Raises `UnicodeDecodeError` with the offset in `data`."""
+    decoder = codecs.getincrementaldecoder(name)("strict")
+    whole = io.BytesIO()
+    try:
+        for start in range(0, len(data), _PIECE_BYTES):
+            whole.write(decoder.decode(data[start : start + _PIECE_BYTES]).encode("utf-8"))
+        whole.write(decoder.decode(b"", final=True).encode("utf-8"))
+    except UnicodeDecodeError:
+        data.decode(name)  # tells the offset in the whole file
+        raise
+    return whole.getvalue()

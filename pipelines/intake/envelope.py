@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 
 from pipelines.contracts.headers import normalise_header
 from pipelines.intake.faults import Fault
-from pipelines.intake.xlsx_reader import Row, WorkbookRefusedError, XlsxLimits, is_cover, sheet_rows
+from pipelines.intake.xlsx_reader import Row, WorkbookRefusedError, XlsxLimits, cover_rows
 
 KINDS = ("ORIGINAL", "RESUBMIT", "CORRECTION", "NIL", "WITHDRAW")
 #: Envelope fields and the label each has on a cover sheet.
@@ -105,24 +105,23 @@ def from_sidecar(raw: bytes) -> Envelope:
 def from_cover(workbook: bytes, limits: XlsxLimits) -> Envelope | None:
     """Read the cover sheet of a workbook; None when its first sheet is no cover. Unreadable workbooks are faults."""
     try:
-        for name, rows in sheet_rows(workbook, limits):
-            if not is_cover(name):
-                return None
-            fields: dict[str, object] = {}
-            totals: dict[str, object] = {}
-            for row in rows:
-                found = _label_and_content(row)
-                if found is None:
-                    continue
-                label, content = found
-                if label.startswith((TOTAL_PREFIX, TOTAL_PREFIX.replace(":", "："))):
-                    totals[label[len(TOTAL_PREFIX) :]] = content
-                elif label in _FIELD_OF:
-                    fields[_FIELD_OF[label]] = content
-            return _typed(fields, totals, on_cover=True)
+        rows = cover_rows(workbook, limits)
+        if rows is None:
+            return None
+        fields: dict[str, object] = {}
+        totals: dict[str, object] = {}
+        for row in rows:
+            found = _label_and_content(row)
+            if found is None:
+                continue
+            label, content = found
+            if label.startswith((TOTAL_PREFIX, TOTAL_PREFIX.replace(":", "："))):
+                totals[label[len(TOTAL_PREFIX) :]] = content
+            elif label in _FIELD_OF:
+                fields[_FIELD_OF[label]] = content
+        return _typed(fields, totals, on_cover=True)
     except WorkbookRefusedError as refused:
         return Envelope(faults=(refused.fault,))
-    return None
 
 
 def _label_and_content(row: Row) -> tuple[str, str] | None:

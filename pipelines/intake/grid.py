@@ -6,13 +6,14 @@ type both readers give. Does not belong here: formats (csv_reader, xlsx_reader) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from pipelines.contracts.headers import normalise_header
 from pipelines.contracts.model import Column, EnvelopeFact, Form
+from pipelines.intake.canonical import Cells
 from pipelines.intake.faults import Fault
 
 #: Title and note lines tolerated above the header.
@@ -28,15 +29,25 @@ class HeaderCell:
     position: int
 
 
+#: What becomes of each piece of rows as it is read: the contract's columns as strings, and `row_no`.
+Keep = Callable[[pa.Table], Cells]
+
+
+def as_filed(rows: pa.Table) -> Cells:
+    """Rows that stay text."""
+    return Cells(rows, frozenset())
+
+
 @dataclass(slots=True)
 class Grid:
-    """A file as text.
+    """A file as it was read.
 
-    `table` has the contract's columns as strings (empty cell = null) plus `row_no` (UINT32, the row a person sees
-    in a spreadsheet), without blank rows. With `faults` the table may be None. `rows_read` counts non-blank rows.
+    `pieces` are its rows in order, without blank ones: the contract's columns (empty cell = null; strings where they
+    were kept as filed) and `row_no` (UINT32, the row a person sees in a spreadsheet). With `faults` they may be None.
+    `rows_read` counts non-blank rows.
     """
 
-    table: pa.Table | None = None
+    pieces: list[Cells] | None = None
     rows_read: int = 0
     blank_rows: int = 0
     encoding: str | None = None
@@ -44,6 +55,12 @@ class Grid:
     header_row: int | None = None
     headers: list[HeaderCell] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    def text(self, form: Form) -> pa.Table | None:
+        """All rows of a file that was kept as filed."""
+        if self.pieces is None:
+            return None
+        return pa.concat_tables([no_rows(form), *(piece.table for piece in self.pieces)])
 
 
 def locate_header(form: Form, rows: Sequence[Sequence[str | None]]) -> int | None:
@@ -98,6 +115,12 @@ def text_table(form: Form, columns: Mapping[str, pa.Array], row_no: pa.Array) ->
     """A table in the contract's column order, every column a string, with `row_no` last."""
     arrays = [columns[column.name] for column in form.columns]
     return pa.table([*arrays, row_no], names=[*(column.name for column in form.columns), "row_no"])
+
+
+def no_rows(form: Form) -> pa.Table:
+    """The text table of a form without rows."""
+    names = [column.name for column in form.columns]
+    return pa.schema([*((name, pa.string()) for name in names), ("row_no", pa.uint32())]).empty_table()
 
 
 def complete(form: Form, table: pa.Table, stated: Mapping[EnvelopeFact, str | None]) -> pa.Table:

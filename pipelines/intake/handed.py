@@ -99,6 +99,11 @@ class HandedSource:
         self._files = files
         self._sidecars = {name + SIDECAR_SUFFIX: body for name, body in sidecars.items()}
 
+    @property
+    def is_local(self) -> bool:
+        """They lie on a disk of this machine."""
+        return True
+
     def parcels(self) -> Iterator[Listed]:
         """Each file as a parcel, in order."""
         for file in self._files:
@@ -202,7 +207,8 @@ def stand_in(
         limits=limits,
         period_end=dt.date.max if known is None else Period.parse(known).end,
     )
-    said = {} if grid.table is None else _said(form, pl.DataFrame(pl.from_arrow(grid.table)))
+    rows = grid.text(form)
+    said = {} if rows is None else _said(form, pl.DataFrame(pl.from_arrow(rows)))
     period = known or said.get("period")
     reporter = own.reporter or told.reporter or said.get("reporter_code")
     if period is None or reporter is None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
@@ -59,23 +61,29 @@ def pull(
     judge: JudgeEnvelope,
     limits: XlsxLimits,
     max_file_bytes: int,
+    threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> PullCounts:
-    """Enter every new parcel of `source` in the ledger; known files are recognised by name and stamp, unopened."""
+    """Enter every new parcel of `source` in the ledger; known files are recognised by name and stamp, unopened.
+
+    So many `threads` copy and look at files, if the source bears it.
+    """
     known = dict(
         con.execute("SELECT name, stamp FROM ledger.sighting WHERE source = ?", [source.url]).fetchall()
     )
     listed = list(source.parcels())
     fresh = [parcel for parcel in listed if known.get(parcel.name) != parcel.stamp]
     new = done = 0
-    for chunk in _chunks(iter(fresh)):
-        arrivals = [_receive(source, archive, parcel, limits, max_file_bytes) for parcel in chunk]
-        archive.flush()
-        with transaction(con):
-            new += _enter(con, source.url, arrivals, judge)
-        done += len(chunk)
-        if progress:
-            progress(done, len(fresh))
+    receive = partial(_receive, source, archive, limits=limits, max_file_bytes=max_file_bytes)
+    with ThreadPoolExecutor(threads if source.is_local else 1) as pool:
+        for chunk in _chunks(iter(fresh)):
+            arrivals = list(pool.map(receive, chunk))
+            archive.flush()
+            with transaction(con):
+                new += _enter(con, source.url, arrivals, judge)
+            done += len(chunk)
+            if progress:
+                progress(done, len(fresh))
     return PullCounts(new=new, seen=len(listed) - new, total=len(listed))
 
 
@@ -91,7 +99,7 @@ class _Arrival:
 
 
 def _receive(
-    source: ParcelSource, archive: Archive, parcel: Listed, limits: XlsxLimits, max_file_bytes: int
+    source: ParcelSource, archive: Archive, parcel: Listed, *, limits: XlsxLimits, max_file_bytes: int
 ) -> _Arrival:
     sidecar = source.fetch(parcel.sidecar_path) if parcel.sidecar_path else None
     if parcel.byte_size > max_file_bytes:
@@ -148,20 +156,24 @@ def _envelope(parcel: Listed, data: bytes, sidecar: bytes | None, limits: XlsxLi
 
 def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], judge: JudgeEnvelope) -> int:
     """Write a chunk to the ledger; returns how many parcels have content not received before."""
-    known = {row[0] for row in con.execute("SELECT content_key FROM ledger.parcel").fetchall()}
-    taken = {row[0] for row in con.execute("SELECT submission_id FROM ledger.parcel").fetchall()}
+    known = _among(con, "content_key", [arrival.content_key for arrival in arrivals])
+    fresh = []
+    for arrival in arrivals:
+        if arrival.content_key not in known:
+            known.add(arrival.content_key)
+            fresh.append(arrival)
+    taken = _among(con, "submission_id", [_submission_id(arrival) for arrival in fresh])
+    numbers = _numbers(con, "ledger.submission_no", len(fresh))
+    event_numbers = _numbers(con, "ledger.event_no", len(fresh))
     parcels: list[tuple[object, ...]] = []
     totals: list[tuple[object, ...]] = []
     findings: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     now = datetime.now(tz=_BUREAU_TIME).replace(tzinfo=None)
-    for arrival in arrivals:
-        if arrival.content_key in known:
-            continue
-        known.add(arrival.content_key)
+    for arrival, number, event_no in zip(fresh, numbers, event_numbers, strict=True):
         envelope = arrival.envelope
         faults = list(arrival.faults)
-        submission_id = envelope.submission_id or f"UNREAD-{arrival.sha256[:12]}"
+        submission_id = _submission_id(arrival)
         if submission_id in taken:
             faults.append(
                 Fault(
@@ -172,7 +184,6 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
             )
             submission_id = f"{submission_id}~{arrival.content_key[:8]}"
         taken.add(submission_id)
-        number = con.execute("SELECT nextval('ledger.submission_no')").fetchone()[0]  # type: ignore[index]
         start, end = _bounds(envelope.period)
         if envelope.signed_at is not None and envelope.signed_at > now + _CLOCK_TOLERANCE:
             faults.append(
@@ -211,7 +222,6 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
             )
         )
         totals.extend((number, name, declared, None) for name, declared in envelope.control_totals.items())
-        event_no = con.execute("SELECT nextval('ledger.event_no')").fetchone()[0]  # type: ignore[index]
         events.append((event_no, number, "receive", envelope.signed_at, arrival.listed.name, None, now))
         findings.extend(
             (number, f.rule_code, "pull", f.row_no, f.column_name, f.value, f.expected, f.detail)
@@ -226,6 +236,24 @@ def _enter(con: duckdb.DuckDBPyConnection, url: str, arrivals: list[_Arrival], j
     con.execute("INSERT OR REPLACE INTO ledger.sighting SELECT * FROM sighted")
     con.execute("DROP TABLE sighted")
     return len(parcels)
+
+
+def _submission_id(arrival: _Arrival) -> str:
+    return arrival.envelope.submission_id or f"UNREAD-{arrival.sha256[:12]}"
+
+
+def _among(con: duckdb.DuckDBPyConnection, column: str, values: list[str]) -> set[str]:
+    """Those of some values that the ledger's parcels have."""
+    rows = con.execute(
+        f"SELECT {column} FROM ledger.parcel WHERE {column} IN (SELECT unnest(?::VARCHAR[]))", [values]
+    ).fetchall()
+    return {value for (value,) in rows}
+
+
+def _numbers(con: duckdb.DuckDBPyConnection, sequence: str, count: int) -> list[int]:
+    """The next numbers of a sequence, in order."""
+    rows = con.execute(f"SELECT nextval('{sequence}') FROM range(?)", [count]).fetchall()
+    return sorted(number for (number,) in rows)
 
 
 def _bounds(label: str | None) -> tuple[object, object]:

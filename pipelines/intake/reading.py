@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+import pyarrow as pa
+
 from pipelines.contracts.model import EnvelopeFact, Form
+from pipelines.intake.canonical import Cells
 from pipelines.intake.csv_reader import empty_file, first_records, read_csv
 from pipelines.intake.encoding import decode
 from pipelines.intake.faults import Fault
-from pipelines.intake.grid import Grid, complete
+from pipelines.intake.grid import Grid, Keep, as_filed, complete
 from pipelines.intake.xlsx_reader import XlsxLimits, first_data_rows, read_xlsx
 
 _CONTAINER_MAGICS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -31,7 +34,7 @@ def first_rows(
     """The rows in which a header may stand, whatever the form; or why the file cannot be opened."""
     if is_container(data):
         return first_data_rows(data, limits)
-    if not data.strip():
+    if not data or data.isspace():
         return empty_file(data)
     decoded = decode(data, declared_encoding)
     return decoded if isinstance(decoded, Fault) else [cells for cells, _ in first_records(decoded.data)]
@@ -46,23 +49,27 @@ def read_parcel(
     limits: XlsxLimits,
     period_end: date = date.max,
     stated: Mapping[EnvelopeFact, str | None] | None = None,
+    keep: Keep = as_filed,
 ) -> Grid:
     """Read a filing of `form` as text with addresses; everything wrong with it as a file is in `Grid.faults`.
 
     `period_end` decides which headers and sheets are in force (by default the newest), `stated` is what the envelope
-    says where the contract fills columns from it. The table has all columns of the contract.
+    says where the contract fills columns from it. `keep` is given every piece of rows, with all columns of the
+    contract.
     """
+
+    def completed(rows: pa.Table) -> Cells:
+        return keep(complete(form, rows, stated or {}))
+
     layout = form.layout(period_end)
     if is_container(data) and form.sheets and not layout.sheets:
         detail = f"报表 {form.code} 的合同没有该报告期的工作表名,请核对报告期"
         return Grid(encoding="xlsx", faults=[Fault("ENV-S01", detail, value=str(period_end))])
     if is_container(data):
-        grid = read_xlsx(layout, data, limits, has_cover=on_cover)
+        grid = read_xlsx(layout, data, limits, has_cover=on_cover, keep=completed)
     else:
-        grid = read_csv(layout, data, declared_encoding)
+        grid = read_csv(layout, data, declared_encoding, completed)
     grid.faults = [_of_another_period(form, fault) for fault in grid.faults]
-    if grid.table is not None:
-        grid.table = complete(form, grid.table, stated or {})
     return grid
 
 

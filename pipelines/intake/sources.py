@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 #: A data file's envelope stands beside it under the same name plus this suffix.
 SIDECAR_SUFFIX = ".json"
@@ -37,6 +38,10 @@ class ParcelSource(Protocol):
 
     url: str
 
+    @property
+    def is_local(self) -> bool:
+        """Whether files may be fetched by several threads at once, which not every protocol bears."""
+
     def parcels(self) -> Iterator[Listed]:
         """Parcels in a stable order."""
 
@@ -54,6 +59,11 @@ class Source:
         """Open the file system the URL names; nothing is read yet."""
         self.url = url
         self._fs, self._root = fsspec.core.url_to_fs(url)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files lie on a disk of this machine."""
+        return isinstance(self._fs, LocalFileSystem)
 
     def parcels(self) -> Iterator[Listed]:
         """List parcels in name order. A sidecar without data, or data without sidecar, is listed too."""

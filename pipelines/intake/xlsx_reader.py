@@ -24,19 +24,30 @@ from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import Form
 from pipelines.intake.container import Clock, WorkbookRefusedError, XlsxLimits, damaged, made_safe
 from pipelines.intake.faults import Fault
-from pipelines.intake.grid import MAX_PREAMBLE_LINES, Grid, locate_header, map_headers, text_table
+from pipelines.intake.grid import (
+    MAX_PREAMBLE_LINES,
+    Grid,
+    Keep,
+    as_filed,
+    locate_header,
+    map_headers,
+    text_table,
+)
 
 if TYPE_CHECKING:
-    from python_calamine import CalamineSheet
+    from python_calamine import CalamineSheet, CalamineWorkbook
 
 __all__ = [
-    "Row", "WorkbookRefusedError", "XlsxLimits", "cell_text", "first_data_rows", "is_cover", "read_xlsx", "sheet_rows",
+    "Row", "WorkbookRefusedError", "XlsxLimits", "cell_text", "cover_rows", "first_data_rows", "is_cover", "read_xlsx",
+    "sheet_rows",
 ]  # fmt: skip
 
 #: Sheets whose names mark the cover (envelope) rather than data.
 COVER_SHEETS = ("封面", "cover")
 #: Rows turned into columns at once.
 _ROWS_AT_ONCE = 8192
+#: Unpacked bytes above which a sheet is no cover, whatever its name: some thousand times a cover's.
+_LARGEST_COVER_BYTES = 8 << 20
 #: Whole floats below this are exact integers.
 _EXACT_FLOAT = 1e15
 _MIDNIGHT = dt.time()
@@ -87,22 +98,40 @@ def _as_text(numbered: tuple[int, Sequence[object]]) -> Row | None:
 def sheets(data: bytes, limits: XlsxLimits) -> Iterator[Sheet]:
     """The sheets in workbook order, within the limits; raises WorkbookRefusedError."""
     clock = Clock(limits.seconds)
-    safe = made_safe(data, limits, clock)
-    from python_calamine import SheetTypeEnum, load_workbook  # most filings are CSV
-
-    with _read_as_damaged("工作簿结构已损坏,无法打开"):
-        book = load_workbook(io.BytesIO(safe))
-        names = [told.name for told in book.sheets_metadata if told.typ == SheetTypeEnum.WorkSheet]
+    book, names = _opened(made_safe(data, limits, clock))
     for name in names:
-        with _read_as_damaged(f"工作表“{name}”已损坏,无法读取"):
-            cells = book.get_sheet_by_name(name)
-        yield Sheet(name, cells, clock)
+        yield Sheet(name, _cells(book, name), clock)
 
 
 def sheet_rows(data: bytes, limits: XlsxLimits) -> Iterator[tuple[str, Iterator[Row]]]:
     """Yield (sheet name, its non-blank rows) in workbook order, within the limits; raises WorkbookRefusedError."""
     for sheet in sheets(data, limits):
         yield sheet.name, sheet.rows()
+
+
+def cover_rows(data: bytes, limits: XlsxLimits) -> Iterator[Row] | None:
+    """The rows of the first sheet if it is a cover, else None; large sheets are not unpacked for that.
+
+    Raises WorkbookRefusedError.
+    """
+    clock = Clock(limits.seconds)
+    book, names = _opened(made_safe(data, limits, clock, _LARGEST_COVER_BYTES))
+    if not names or not is_cover(names[0]):
+        return None
+    return Sheet(names[0], _cells(book, names[0]), clock).rows()
+
+
+def _opened(safe: bytes) -> tuple[CalamineWorkbook, list[str]]:
+    from python_calamine import SheetTypeEnum, load_workbook  # most filings are CSV
+
+    with _read_as_damaged("工作簿结构已损坏,无法打开"):
+        book = load_workbook(io.BytesIO(safe))
+        return book, [told.name for told in book.sheets_metadata if told.typ == SheetTypeEnum.WorkSheet]
+
+
+def _cells(book: CalamineWorkbook, name: str) -> CalamineSheet:
+    with _read_as_damaged(f"工作表“{name}”已损坏,无法读取"):
+        return book.get_sheet_by_name(name)
 
 
 @contextmanager
@@ -158,7 +187,7 @@ def is_cover(sheet_name: str) -> bool:
     return normalise_header(sheet_name).lower() in COVER_SHEETS
 
 
-def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -> Grid:
+def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool, keep: Keep = as_filed) -> Grid:
     """Read the data sheet of a workbook into a `Grid`: the one the contract names, else the first that is no cover.
 
     A cover is passed over also when the envelope came as a sidecar and nobody looked at it (`has_cover` false).
@@ -184,14 +213,14 @@ def read_xlsx(form: Form, data: bytes, limits: XlsxLimits, *, has_cover: bool) -
                 )
                 break
             grid.sheet = name
-            _read_sheet(form, grid, sheet)
+            _read_sheet(form, grid, sheet, keep)
             if not wanted:
                 break
         if grid.sheet is None:
             grid.faults.append(_no_sheet(form, passed))
     except WorkbookRefusedError as refused:
         grid.faults.append(refused.fault)
-        grid.table = None
+        grid.pieces = None
     return grid
 
 
@@ -218,7 +247,7 @@ def _no_sheet(form: Form, passed: list[str]) -> Fault:
     )
 
 
-def _read_sheet(form: Form, grid: Grid, sheet: Sheet) -> None:
+def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
     seen: list[tuple[int, Sequence[object]]] = []
     top: list[Row] = []
     for numbered in sheet.values():
@@ -263,7 +292,7 @@ def _read_sheet(form: Form, grid: Grid, sheet: Sheet) -> None:
         table = pa.concat_tables(block.select(empty.column_names) for block in [empty, *blocks])
         table = table.combine_chunks()
         by_name = {h.column_name: table[f"c{h.position}"] for h in grid.headers}
-        grid.table = text_table(form, by_name, table["row_no"])
+        grid.pieces = [keep(text_table(form, by_name, table["row_no"]))]
 
 
 def _strays(grid: Grid, numbers: pa.Array, columns: list[pa.Array]) -> Iterator[Fault]:

@@ -90,6 +90,7 @@ def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSu
                 judge=partial(judge_envelope, catalogue=catalogue),
                 limits=_limits(settings),
                 max_file_bytes=settings.max_file_bytes,
+                threads=settings.threads,
                 progress=partial(progress, "received") if progress else None,
             )
             new, seen, total = new + counts.new, seen + counts.seen, total + counts.total

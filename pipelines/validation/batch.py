@@ -87,7 +87,7 @@ def _load(
         if told:
             faults[parcel.submission_no] = told
     clean = {
-        found.parcel.submission_no: found.cells
+        found.parcel.submission_no: found.grid.pieces or []
         for found in was_read
         if found.parcel.submission_no not in faults
     }
@@ -151,7 +151,7 @@ def _forget(con: duckdb.DuckDBPyConnection, form: Form, numbers: list[int]) -> N
 
 
 def _stage(
-    con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, Cells | None]
+    con: duckdb.DuckDBPyConnection, form: Form, clean: dict[int, list[Cells]]
 ) -> tuple[Cells, pl.DataFrame]:
     """Show DuckDB the cells of all clean files as `staged`, where they lie in memory; what is read of it is read once.
 
@@ -159,9 +159,7 @@ def _stage(
     `text_facts` of persons, `row_no`, `submission_no`. Returns it, and the cells that were put right.
     The temp table `batch` tells of each file what its envelope says.
     """
-    filled = [
-        (number, cells) for number, cells in clean.items() if cells is not None and cells.table.num_rows
-    ]
+    filled = [(number, piece) for number, pieces in clean.items() for piece in pieces if piece.table.num_rows]
     cells = joined(form, filled)
     as_text = [column.name for column in form.columns if column.name not in cells.canonical]
     frame = pl.DataFrame(pl.from_arrow(cells.table.select([*as_text, "row_no", "submission_no"])))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.contracts.model import Catalogue, CodeList, Column, Form, Rule
-from pipelines.contracts.predicates import expand_given
+from pipelines.contracts.predicates import expand_given, not_empty
 from pipelines.intake.canonical import text_sql
 from pipelines.intake.persons import person_columns, text_facts
 from pipelines.warehouse.schema import MARK_WORDS
@@ -152,8 +152,8 @@ def _compile(
     found: list[tuple[str, str, str | None, str, str]] = []
 
     def given(name: str) -> str:
-        """Text that is empty where a cell is; a canonical cell need not be spelled for that."""
-        return f"CASE WHEN {name} IS NOT NULL THEN 'given' END" if name in canonical else _filed(name)
+        """Whether a cell is filled; a canonical one need not be spelled for that."""
+        return f"{name} IS NOT NULL" if name in canonical else not_empty(_filed(name))
 
     if "GEN-I01" in by_code:
         found.extend(
@@ -187,7 +187,9 @@ def _compile(
                     rule.severity,
                     rule.fields[0] if rule.fields else None,
                     f"NOT coalesce(({predicate}), true)",
-                    expand_given(rule.expected, _filed) if rule.expected else "NULL",
+                    expand_given(rule.expected, lambda name: not_empty(_filed(name)))
+                    if rule.expected
+                    else "NULL",
                 )
             )
     if len(found) > MARK_WORDS * BITS_PER_WORD:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
+import pyarrow as pa
 
 from pipelines.contracts.model import Catalogue, EnvelopeFact, Form
 from pipelines.intake.archive import Archive
-from pipelines.intake.canonical import Cells, typed_cells
+from pipelines.intake.canonical import typed_cells
 from pipelines.intake.grid import Grid
 from pipelines.intake.reading import read_parcel
 from pipelines.intake.xlsx_reader import XlsxLimits
@@ -56,11 +57,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as it was read: what it is as a file, and its cells if it has a table."""
+    """A file as it was read, its cells typed where they are canonical."""
 
     parcel: Unread
     grid: Grid
-    cells: Cells | None
 
 
 def unread(
@@ -120,7 +120,6 @@ def read_ahead(
 
     def read(parcel: Unread, *, on_cover: bool) -> Found | Failed:
         data = archive.data(parcel.archive_path)
-        cells = None
         try:
             grid = read_parcel(
                 form,
@@ -130,15 +129,13 @@ def read_ahead(
                 limits=limits,
                 period_end=parcel.period_end,
                 stated=parcel.stated,
+                keep=lambda rows: typed_cells(form, rows, values),
             )
-            if grid.table is not None:
-                cells = typed_cells(form, grid.table, values)
-                grid.table = cells.table  # so that the text can be let go
         except (MemoryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - ours: kept in ledger.failure, never the filer's fault, delays nobody
             return Failed(parcel, f"{type(error).__name__}: {error}"[:500])
-        return Found(parcel, grid, cells)
+        return Found(parcel, grid)
 
     pool = ThreadPoolExecutor(max_workers=threads)
 
@@ -155,6 +152,7 @@ def read_ahead(
             del outcomes
     finally:
         pool.shutdown(cancel_futures=True)
+        pa.default_memory_pool().release_unused()  # models need it next
 
 
 def _covered(con: duckdb.DuckDBPyConnection, parcels: Sequence[Unread]) -> set[int]:

@@ -111,7 +111,7 @@ def judge_file(
                 "ENV-S02", f"摘要 {declared_sha256[:16]}…", value=declared_sha256, expected=f"{sha256[:16]}…"
             )
         )
-    if faults and grid.table is None:
+    if faults and grid.pieces is None:
         return faults
     if declared_rows is not None and declared_rows != grid.rows_read:
         faults.append(

@@ -18,7 +18,7 @@ import yaml
 from pipelines.contracts.loader import load_catalogue
 from pipelines.contracts.model import Column, Form
 from pipelines.contracts.periods import Period
-from pipelines.contracts.predicates import expand_given, macro_sql
+from pipelines.contracts.predicates import expand_given, macro_sql, not_empty
 from pipelines.contracts.working_days import default_calendar_path
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -79,7 +79,7 @@ def broken_rules(form: Form, rows: list[dict[str, str]]) -> list[tuple[set[str],
     for rule in rules:
         assert rule.predicate is not None
         columns += [f"coalesce({rule.predicate}, TRUE)", f"({rule.expected or 'NULL'})"]
-    expressions = expand_given(", ".join(columns), lambda name: f'"{name}__text"')
+    expressions = expand_given(", ".join(columns), lambda name: not_empty(f'"{name}__text"'))
     found = []
     for values in con.execute(f"SELECT {expressions} FROM typed ORDER BY no").fetchall():
         verdicts = {rule.code: values[2 * i : 2 * i + 2] for i, rule in enumerate(rules)}

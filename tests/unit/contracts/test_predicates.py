@@ -5,11 +5,11 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from pipelines.contracts.predicates import expand_given, given_columns, macro_sql
+from pipelines.contracts.predicates import expand_given, given_columns, macro_sql, not_empty
 
 
 def test_given_becomes_a_test_of_the_filed_text() -> None:
-    sql = expand_given("given(a) AND NOT given( b_2 )", lambda name: f'raw."{name}"')
+    sql = expand_given("given(a) AND NOT given( b_2 )", lambda name: not_empty(f'raw."{name}"'))
     assert sql == "(coalesce(raw.\"a\", '') <> '') AND NOT (coalesce(raw.\"b_2\", '') <> '')"
     assert given_columns("given(a) OR given(b) OR given(a)") == ("a", "b")
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.contracts.loader import load_catalogue
+from pipelines.intake import csv_reader, encoding
 from pipelines.intake.csv_reader import read_csv
 from pipelines.intake.encoding import Decoded, decode
 from pipelines.intake.faults import Fault
@@ -16,7 +22,7 @@ ROWS = [row("F05", n) for n in range(1, 4)]
 
 
 def column(grid: object, name: str) -> list[object]:
-    return grid.table[name].to_pylist()  # type: ignore[attr-defined]
+    return grid.text(FORM)[name].to_pylist()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_columns_in_any_order_under_aliases_and_english_names() -> None:
 )
 def test_what_is_wrong_with_a_file_is_said(change: object, said: list[str]) -> None:
     grid = read_csv(FORM, change(csv_text("F05", ROWS)).encode(), None)  # type: ignore[operator]
-    assert grid.table is None
+    assert grid.text(FORM) is None
     assert len(grid.faults) == len(said)
     for fault, part in zip(grid.faults, said, strict=True):
         assert fault.rule_code == "ENV-S01"
@@ -109,7 +115,7 @@ def test_what_is_wrong_with_a_file_is_said(change: object, said: list[str]) -> N
 def test_a_file_with_header_only_has_no_rows_and_no_fault() -> None:
     grid = read_csv(FORM, csv_text("F05", []).encode(), None)
     assert (grid.rows_read, grid.faults) == (0, [])
-    assert grid.table is not None
+    assert grid.text(FORM) is not None
 
 
 def test_many_misshapen_rows_are_all_counted_though_some_are_listed() -> None:
@@ -118,3 +124,56 @@ def test_many_misshapen_rows_are_all_counted_though_some_are_listed() -> None:
     assert grid.rows_read == 53
     assert "50 行" in grid.faults[-1].detail
     assert [fault.row_no for fault in grid.faults[:3]] == [5, 6, 7]
+
+
+CELLS = st.sampled_from(
+    ["", "", "a", "甲", " b ", "'1", '"c,d"', '"e\nf"', '"g""h"', "2024-01-02", "长" * 40]
+)
+RECORDS = st.lists(st.one_of(st.lists(CELLS, min_size=1, max_size=4), st.just([])), max_size=40)
+
+
+@given(records=RECORDS, block=st.integers(min_value=2, max_value=400), end=st.sampled_from(["\n", "\r\n"]))
+def test_a_file_read_in_blocks_is_the_file_read_whole(records: list[list[str]], block: int, end: str) -> None:
+    body = end.join(",".join(record) for record in [["姓", "名", "号"], *records]).encode()
+    small = replace(
+        FORM, columns=tuple(replace(FORM.columns[0], name=n, title_zh=n) for n in ("姓", "名", "号"))
+    )
+
+    def read(block_bytes: int) -> tuple[object, ...]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(csv_reader, "_BLOCK_BYTES", block_bytes)
+            grid = read_csv(small, body, None)
+        rows = grid.text(small)
+        return grid.faults, grid.rows_read, grid.blank_rows, rows and rows.to_pylist()
+
+    assert read(block) == read(1 << 20)
+
+
+@given(
+    st.binary(max_size=60),
+    st.sampled_from([b"", "甲".encode(), "𠮷".encode()]),
+    st.sampled_from([1, 3, 1 << 20]),
+)
+def test_decoding_says_what_python_says(noise: bytes, before: bytes, piece: int) -> None:
+    data = before + noise.replace(b"\0", b"0")
+    for name in ("utf-8", "gb18030"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(encoding, "_PIECE_BYTES", piece)
+            found = decode(data, name)
+        body = data.removeprefix(codecs.BOM_UTF8) if name == "utf-8" else data
+        wrong = undecodable(body, name)
+        if wrong is None:
+            assert isinstance(found, Decoded)
+            assert found.data == body.decode(name).encode()
+        else:
+            assert isinstance(found, Fault)
+            assert found.value == f"offset {wrong + len(data) - len(body)}"
+
+
+def undecodable(data: bytes, name: str) -> int | None:
+    """Where Python's own decoder stops."""
+    try:
+        data.decode(name)
+    except UnicodeDecodeError as error:
+        return error.start
+    return None

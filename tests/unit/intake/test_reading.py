@@ -59,20 +59,22 @@ def details(grid: Grid) -> list[str]:
 def test_filled_columns_come_from_envelope_and_contract() -> None:
     grid = read("公司,件数,占比\n甲,3,0.5\n乙,4,\n".encode())
     assert grid.faults == []
-    assert grid.table is not None
-    assert grid.table.column_names == [*(column.name for column in FORM.columns), "row_no"]
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows.column_names == [*(column.name for column in FORM.columns), "row_no"]
     assert (
-        grid.table.select(["reporter_code", "period", "record_action"]).to_pylist()
+        rows.select(["reporter_code", "period", "record_action"]).to_pylist()
         == [{"reporter_code": "00012343090000", "period": "2024", "record_action": "I"}] * 2
     )
-    assert grid.table["share"].to_pylist() == ["0.5", None]
+    assert rows["share"].to_pylist() == ["0.5", None]
 
 
 def test_a_column_that_files_of_the_period_lack_is_empty_not_missing() -> None:
     grid = read(b"Firm,Number\nAlpha,3\n", BEFORE)
     assert grid.faults == []
-    assert grid.table is not None
-    assert grid.table.select(["firm", "count", "share"]).to_pylist() == [
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows.select(["firm", "count", "share"]).to_pylist() == [
         {"firm": "Alpha", "count": "3", "share": None}
     ]
 
@@ -100,8 +102,9 @@ def test_a_sheet_is_found_by_its_name_wherever_it_stands(name: str) -> None:
     grid = read(book("Notes", "Table 1", name))
     assert grid.faults == []
     assert grid.sheet == name
-    assert grid.table is not None
-    assert grid.table["firm"].to_pylist() == [f"from {name}"]
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows["firm"].to_pylist() == [f"from {name}"]
 
 
 def test_a_workbook_without_the_sheet_is_refused_with_what_was_found_and_needed() -> None:
@@ -131,5 +134,6 @@ def test_an_envelope_that_states_nothing_leaves_the_column_empty() -> None:
         FORM, "公司,件数,占比\n甲,3,0.5\n".encode(), declared_encoding=None, on_cover=False, limits=XlsxLimits(),
         period_end=AFTER, stated={"reporter": None},
     )  # fmt: skip
-    assert grid.table is not None
-    assert grid.table["reporter_code"].to_pylist() == [None]
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows["reporter_code"].to_pylist() == [None]

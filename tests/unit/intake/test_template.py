@@ -121,7 +121,7 @@ def test_the_example_lies_beside_the_data_and_reads_as_filed(code: str) -> None:
         del book[name]
     out = io.BytesIO()
     book.save(out)
-    table = read_xlsx(form, out.getvalue(), LIMITS, has_cover=False).table
+    table = read_xlsx(form, out.getvalue(), LIMITS, has_cover=False).text(form)
     assert table is not None
     [row] = table.to_pylist()
     read = {name: text for name, text in row.items() if name != "row_no" and text is not None}

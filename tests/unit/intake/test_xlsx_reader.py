@@ -7,13 +7,15 @@ import io
 import random
 import resource
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import xlsxwriter
 
 from pipelines.contracts.loader import load_catalogue
+from pipelines.intake import container, xlsx_reader
 from pipelines.intake.envelope import from_cover
 from pipelines.intake.xlsx_reader import WorkbookRefusedError, XlsxLimits, cell_text, read_xlsx, sheet_rows
 from tests.support.desk import row
@@ -52,9 +54,10 @@ def test_rows_keep_their_sheet_numbers_below_titles_and_gaps() -> None:
 
     grid = read_xlsx(FORM, book(write), LIMITS, has_cover=False)
     assert grid.faults == []
-    assert grid.table is not None
-    assert grid.table["row_no"].to_pylist() == [6, 7]
-    assert grid.table["found_date"].to_pylist() == ["2024-03-04"] * 2
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows["row_no"].to_pylist() == [6, 7]
+    assert rows["found_date"].to_pylist() == ["2024-03-04"] * 2
     assert grid.sheet == "数据"
 
 
@@ -82,8 +85,9 @@ def test_an_error_cell_is_text_not_an_empty_cell() -> None:
         workbook.get_worksheet_by_name("数据").write_formula(1, position, "=1/0", None, "#DIV/0!")
 
     grid = read_xlsx(FORM, book(write), LIMITS, has_cover=False)
-    assert grid.table is not None
-    assert grid.table["agent_code"].to_pylist()[0] == "#DIV/0!"
+    rows = grid.text(FORM)
+    assert rows is not None
+    assert rows["agent_code"].to_pylist()[0] == "#DIV/0!"
 
 
 def test_content_beside_the_table_is_refused_with_its_place() -> None:
@@ -103,7 +107,7 @@ def test_content_beside_the_table_is_refused_with_its_place() -> None:
 def test_containers_that_cannot_be_opened(data: bytes, said: str) -> None:
     grid = read_xlsx(FORM, data, LIMITS, has_cover=False)
     assert said in grid.faults[0].detail
-    assert grid.table is None
+    assert grid.pieces is None
 
 
 def test_a_truncated_workbook_is_a_finding() -> None:
@@ -314,4 +318,36 @@ def test_any_damage_is_a_finding_or_harmless() -> None:
             letters[draw.randrange(len(letters))] = draw.choice("<>\"/= 'crA1t9&;")
         for data in (bytes(damaged), spelled("".join(letters))):
             grid = read_xlsx(FORM, data, LIMITS, has_cover=False)
-            assert (grid.table is None) == bool(grid.faults)
+            assert (grid.pieces is None) == bool(grid.faults)
+
+
+def test_a_cover_is_read_without_unpacking_what_is_too_large_to_be_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def write(workbook: xlsxwriter.Workbook, first: str = "封面") -> None:
+        cover = workbook.add_worksheet(first)
+        cover.write_row(0, 0, ["报表代码", "F05"])
+        filing(workbook)
+
+    sizes = {part.filename: part.file_size for part in zipfile.ZipFile(io.BytesIO(book(write))).infolist()}
+    monkeypatch.setattr(xlsx_reader, "_LARGEST_COVER_BYTES", sizes["xl/worksheets/sheet1.xml"])
+    assert sizes["xl/worksheets/sheet2.xml"] > sizes["xl/worksheets/sheet1.xml"]
+    unpacked: list[str] = []
+    inflated = container._unpacked
+
+    def spied(data: bytes, part: zipfile.ZipInfo, clock: container.Clock) -> Iterator[bytes]:
+        for piece in inflated(data, part, clock):
+            unpacked.append(part.filename)
+            yield piece
+
+    monkeypatch.setattr(container, "_unpacked", spied)
+    found = from_cover(book(write), LIMITS)
+    assert found is not None
+    assert found.form == "F05"
+    assert unpacked.count("xl/worksheets/sheet2.xml") == 1  # its beginning, which tells that it is a sheet
+    assert from_cover(book(partial(write, first="数据一")), LIMITS) is None
+    monkeypatch.setattr(xlsx_reader, "_LARGEST_COVER_BYTES", 10)
+    assert from_cover(book(partial(write, first="数据一")), LIMITS) is None
+    refused = from_cover(book(write), LIMITS)
+    assert refused is not None
+    assert [fault.rule_code for fault in refused.faults] == ["ENV-S01"]

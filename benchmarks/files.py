@@ -6,6 +6,7 @@ Put here: two bureaus with the same files and different rows, and the line throu
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from benchmarks.ground import Ground, Target, Volume, arguments, filings, ground_of, say, tell
 from benchmarks.measure import Cost
@@ -21,9 +22,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--few", type=float, default=0.05, help="scale of the bureau of small files")
     asked = parser.parse_args(words)
     ground, _, volume = ground_of(asked)
-    start, small, files, rows = one_size(
-        ground, Volume(volume.insurers, volume.months, asked.few, volume.seed)
-    )
+    start, small, files, rows = one_size(ground, replace(volume, scale=asked.few))
     _, large, more_files, more_rows = one_size(ground, volume)
     # cost = start + a x files + b x rows, by the two bureaus
     per = {}

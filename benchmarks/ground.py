@@ -40,6 +40,7 @@ class Volume:
     months: int
     scale: float
     seed: int
+    first_month: str = "2024-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Ground:
             for path in sorted((ROOT / source).rglob("*")):
                 if path.suffix in (".py", ".yaml"):
                     digest.update(path.read_bytes())
-        named = f"{volume.insurers}x{volume.months}x{volume.scale:g}-{volume.seed}"
+        named = f"{volume.insurers}x{volume.months}x{volume.scale:g}-{volume.seed}-{volume.first_month}"
         folder = self.work / "samples" / f"{named}-{digest.hexdigest()[:8]}"
         if not (folder / "complete").exists():
             for old in (self.work / "samples").glob(f"{named}-*"):
@@ -92,6 +93,7 @@ class Ground:
                 "months": volume.months,
                 "scale": volume.scale,
                 "seed": volume.seed,
+                "first-month": volume.first_month,
             }
             options = [text for name, value in arguments.items() for text in (f"--{name}", str(value))]
             measure(
@@ -211,6 +213,11 @@ def arguments(program: str, about: str, **defaults: float) -> argparse.ArgumentP
         help="of the sample bureau: 1 city, 20 province, 600 nation",
     )
     option("--seed", type=int, default=1)
+    option(
+        "--first-month",
+        default="2024-01",
+        help="of the sample bureau; its last month must have been signed by now",
+    )
     option("--inbox", type=Path, help="what was filed, instead of a sample of this size")
     option("--work", type=Path, help="work folder; by default bench/ under XIAOBAO_HOME")
     option("--format", choices=("table", "json"), default="table")
@@ -224,7 +231,7 @@ def ground_of(asked: argparse.Namespace) -> tuple[Ground, Path, Volume]:
 
         asked.work = load_settings().home / "bench"
     ground = Ground(asked.work)
-    volume = Volume(asked.insurers, asked.months, asked.scale, asked.seed)
+    volume = Volume(asked.insurers, asked.months, asked.scale, asked.seed, asked.first_month)
     return ground, asked.inbox.resolve() if asked.inbox else ground.sample(volume), volume
 
 

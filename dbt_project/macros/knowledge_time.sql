@@ -32,6 +32,21 @@ moments.
     {%- endif -%}
 {%- endmacro %}
 
+{#- Whether a remembered figure (a row of published.kpi_values) is the one that a release (its number) printed. -#}
+{% macro printed_by(figure, release_no) -%}
+    {{ figure }}.release_no <= {{ release_no }}
+    and {{ release_no }} <= coalesce({{ figure }}.last_release_no, {{ figure }}.release_no)
+{%- endmacro %}
+
+{#- Numbers of all releases. -#}
+{% macro release_numbers() -%}
+    (
+        select release_no from {{ source('published', 'releases') }}
+        union
+        select release_no from {{ source('published', 'kpi_values') }}
+    )
+{%- endmacro %}
+
 {#-
 Latest state of each record of a form: of the rows in force, the one of the latest filing period per
 reporter and key; a record whose latest state is a deletion (record_action D) is gone.

@@ -11,7 +11,7 @@ select
     kpi_values.numerator,
     kpi_values.denominator,
     kpi_values.value
-from {{ ref('kpi_values') }} as kpi_values
+from {{ judged(ref('kpi_values')) }} as kpi_values
 inner join {{ ref('kpi_catalogue') }} as catalogue
     on kpi_values.kpi_id = catalogue.kpi_id
 where

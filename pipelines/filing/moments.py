@@ -128,16 +128,12 @@ def copy_known(
         for form in catalogue.forms.values():
             if (form.table,) in stored:
                 _copy(con, "store", form.table, f"submission_no IN (FROM chosen) AND row_no < {CARRIED_FROM}")
-        earlier = (
-            "release_no IN (SELECT release_no FROM received.published.releases WHERE as_of <= $moment)"
-            if known.release_no is None
-            else "release_no < $release_no"
-        )
+        earlier = "as_of <= $moment" if known.release_no is None else "release_no < $release_no"
         given: dict[str, object] = (
             {"moment": known.moment} if known.release_no is None else {"release_no": known.release_no}
         )
-        for table in ("releases", "kpi_values"):
-            _copy(con, "published", table, earlier, given)
+        _copy(con, "published", "releases", earlier, given)
+        _copy_published(con)
         row = con.execute("SELECT coalesce(max(event_no), 0) + 1 FROM ledger.event").fetchone()
         con.execute(f"CREATE OR REPLACE SEQUENCE ledger.event_no START {row[0] if row else 1}")
     settle(con, catalogue, as_of=known.moment)
@@ -169,6 +165,28 @@ def _copy(
     con.execute(
         f"INSERT INTO {schema}.{table} BY NAME SELECT * FROM {_SOURCE}.{schema}.{table} WHERE {condition}",
         given or {},
+    )
+
+
+def _copy_published(con: duckdb.DuckDBPyConnection) -> None:
+    """Copy the figures that any of the releases in `published.releases` states, as stated by these alone."""
+    held = con.execute(
+        "SELECT 1 FROM duckdb_columns() WHERE (database_name, schema_name, table_name, column_name) = (?, ?, ?, ?)",
+        [_SOURCE, "published", "kpi_values", "last_release_no"],
+    ).fetchone()
+    until = "coalesce(k.last_release_no, k.release_no)" if held else "k.release_no"
+    told = f"{_SOURCE}.published.kpi_values AS k"
+    con.execute(
+        f"""
+        INSERT INTO published.kpi_values BY NAME
+        SELECT k.* {"EXCLUDE (release_no, last_release_no)" if held else "EXCLUDE (release_no)"},
+            s.first_no AS release_no, s.last_no AS last_release_no
+        FROM {told}
+        JOIN (
+            SELECT k.release_no, k.until_no, min(r.release_no) AS first_no, max(r.release_no) AS last_no
+            FROM (SELECT DISTINCT k.release_no, {until} AS until_no FROM {told}) AS k
+            JOIN published.releases AS r ON r.release_no BETWEEN k.release_no AND k.until_no
+            GROUP BY ALL) AS s ON s.release_no = k.release_no AND s.until_no = {until}"""
     )
 
 

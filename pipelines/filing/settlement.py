@@ -23,6 +23,7 @@ from pipelines.filing.excuses import MACROS as EXCUSE_MACROS
 from pipelines.filing.excuses import STEERING_FORMS, apply_excuses, note_steered
 from pipelines.filing.notices import record_notices
 from pipelines.filing.obligations import compute_obligations, licensed, owes_period, record_obligations
+from pipelines.filing.reach import note_reach
 from pipelines.filing.receipts.writing import note_due
 from pipelines.filing.registry import prepare_registry, require_registry
 from pipelines.filing.versions import (
@@ -78,6 +79,7 @@ def settle(
         con.execute(statement)
     with transaction(con):
         note_reads(con, catalogue)
+        note_reach(con, catalogue)
         moment = _set_as_of(con, as_of)
         prepare_registry(con)
         again = _withdraw_later(con)
@@ -148,22 +150,26 @@ def _touched(
 ) -> int:
     """Fill `checked` with submissions to judge, of some forms (None: of all that are not settled before the others).
 
-    New ones, and every filing a new one may bear on: its reporter's filings of the same and later periods; everybody's
-    after a new institution master or supervisor register; what could have known a register that rules read whatever
-    its period (`reads`); what others signed later of a form that is compared among reporters (`among_reporters`); what
-    a waiver or explanation names (`steered`); all of them under another ruleset or as-of moment.
+    New ones, and every filing a new one may bear on: its reporter's of its own form and of those whose rules look at
+    it, of the periods they look at (`reach`), and everybody's if it is a supervisor's register; what could have known
+    a register that rules read whatever its period (`reads`); what others signed later of a form that is compared among
+    reporters (`among_reporters`); what a waiver or explanation names (`steered`); all of them after a new institution
+    master, under another ruleset or as-of moment.
     """
     chosen = ", ".join(f"'{form}'" for form in (SETTLED_FIRST if forms is None else forms))
     of_forms = f"coalesce(p.form, '') {'NOT IN' if forms is None else 'IN'} ({chosen})"
     named = (
         """
-        OR (s.submission_no IS NOT NULL AND EXISTS (
-            SELECT 1 FROM steered AS t
-            WHERE t.reporter_code = p.reporter_code AND t.form = p.form
-                AND p.period_start >= t.first_start AND p.period_start < t.until))"""
+        UNION
+        SELECT p.submission_no FROM judged AS p
+        JOIN steered AS t ON t.reporter_code = p.reporter_code AND t.form = p.form
+            AND p.period_start >= t.first_start AND p.period_start < t.until"""
         if forms is None
         else ""
     )
+    about_it = """
+            AND p.period_end >= u.period_start AND (NOT r.is_same_period
+                OR (p.period_start >= u.period_start AND p.period_end <= u.period_end))"""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE unjudged AS
@@ -180,24 +186,41 @@ def _touched(
                     WHERE f.submission_no = p.submission_no AND f.stage = 'pull'
                         AND f.rule_code IN ('ENV-S01', 'ENV-S03')));
         CREATE OR REPLACE TEMP TABLE checked AS
-        SELECT DISTINCT p.submission_no FROM (
+        -- Each way to be touched is a join on equality: as one condition they would pair all filings with all.
+        WITH news AS (
+            SELECT DISTINCT u.form, u.reporter_code, u.period_start, u.period_end,
+                coalesce(f.side = 'supervisor', false) AS is_about_all
+            FROM unjudged AS u LEFT JOIN reference.forms AS f USING (form)),
+        judged AS (
             -- whole chains are judged: what one version could have known bears on all of them
-            SELECT *, max(signed_at) OVER (PARTITION BY form, period, reporter_code) AS last_signed FROM ledger.parcel
-        ) AS p
-        LEFT JOIN ledger.standing AS s USING (submission_no)
-        WHERE {of_forms}
-            AND (p.submission_no IN (SELECT submission_no FROM unjudged)
-                OR (s.submission_no IS NOT NULL AND {everything})
-                OR (s.submission_no IS NOT NULL AND EXISTS (
-                    SELECT 1 FROM unjudged AS u LEFT JOIN reference.forms AS f ON f.form = u.form
-                    WHERE (u.reporter_code = p.reporter_code OR f.side = 'supervisor')
-                        AND (p.period_end >= u.period_start
-                            OR (p.last_signed::DATE >= u.period_start
-                                AND (p.form, u.form) IN (SELECT (form, read_form) FROM reads)))))
-                OR (s.submission_no IS NOT NULL AND p.form IN (SELECT form FROM among_reporters) AND EXISTS (
-                    SELECT 1 FROM unjudged AS u
-                    WHERE u.form = p.form AND u.reporter_code <> p.reporter_code AND u.signed_at <= p.last_signed))
-                {named});
+            SELECT p.* FROM (
+                SELECT *, max(signed_at) OVER (PARTITION BY form, period, reporter_code) AS last_signed
+                FROM ledger.parcel) AS p
+            JOIN ledger.standing AS s USING (submission_no)
+            WHERE {of_forms})
+        SELECT submission_no FROM unjudged
+        UNION
+        SELECT submission_no FROM judged WHERE {everything}
+        UNION
+        SELECT p.submission_no FROM judged AS p
+        JOIN reach AS r ON r.form = p.form
+        JOIN news AS u ON u.form = r.read_form AND u.reporter_code = p.reporter_code{about_it}
+        UNION
+        SELECT p.submission_no FROM judged AS p
+        JOIN reach AS r ON r.form = p.form
+        JOIN news AS u ON u.form = r.read_form AND u.is_about_all{about_it}
+        UNION
+        SELECT p.submission_no FROM judged AS p
+        JOIN reads AS r ON r.form = p.form
+        JOIN news AS u ON u.form = r.read_form AND (u.reporter_code = p.reporter_code OR u.is_about_all)
+            AND p.last_signed::DATE >= u.period_start
+        UNION
+        SELECT p.submission_no FROM judged AS p
+        JOIN (SELECT DISTINCT form FROM among_reporters) AS a ON a.form = p.form
+        JOIN (
+            SELECT form, reporter_code, min(signed_at) AS signed_at FROM unjudged GROUP BY ALL) AS u
+            ON u.form = p.form AND u.reporter_code <> p.reporter_code AND u.signed_at <= p.last_signed
+        {named};
         """
     )
     row = con.execute("SELECT count(*) FROM checked").fetchone()

@@ -135,23 +135,27 @@ def published_value(
     Returns:
         kpi_id, period, value, basis, release, as_of; the last four None where nothing was published.
     """
-    window = (
-        "period_type = $period_type AND period = $period AND basis = 'current' "
-        "AND release_no < coalesce($release_no, 2147483647)"
-    )
     given = {
         "period_type": figure.period_type, "period": figure.period, "release_no": release_no, "kpi": figure.kpi_id,
         "dimension": figure.dimension, "value": figure.dimension_value, "grain": figure.grain,
     }  # fmt: skip
     found = con.execute(
-        f"""
+        """
+        WITH stated AS (
+            SELECT *, coalesce(last_release_no, release_no) AS until_no FROM published.kpi_values
+            WHERE period_type = $period_type AND period = $period AND basis = 'current'),
+        latest AS (
+            SELECT r.release_no, r.as_of
+            FROM published.releases AS r
+            JOIN (SELECT DISTINCT release_no, until_no FROM stated) AS s
+                ON r.release_no BETWEEN s.release_no AND s.until_no
+            WHERE r.release_no < coalesce($release_no, 2147483647)
+            ORDER BY r.release_no DESC LIMIT 1)
         SELECT r.release_no, r.as_of, p.value
-        FROM published.releases AS r
-        LEFT JOIN published.kpi_values AS p
-            ON p.release_no = r.release_no AND p.kpi_id = $kpi AND p.dimension = $dimension
-            AND p.dimension_value = $value AND p.grain = $grain
-            AND p.period_type = $period_type AND p.period = $period AND p.basis = 'current'
-        WHERE r.release_no = (SELECT max(release_no) FROM published.kpi_values WHERE {window})""",
+        FROM latest AS r
+        LEFT JOIN stated AS p
+            ON r.release_no BETWEEN p.release_no AND p.until_no AND p.kpi_id = $kpi AND p.dimension = $dimension
+            AND p.dimension_value = $value AND p.grain = $grain""",
         given,
     ).fetchone()
     number, as_of, value = found or (None, None, None)

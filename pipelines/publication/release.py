@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import duckdb
 from pipelines.contracts.model import Catalogue
 from pipelines.dictionary.content import Dictionary
 from pipelines.dictionary.tables import document, tables
+from pipelines.publication.carrying import bring_up_to_date, drop_others, stamp, take_over, unstamp
 from pipelines.publication.disclosure import check_disclosure
 from pipelines.publication.revision_report import build_report, write_report
 from pipelines.publication.revisions import NEW, OLD, copy_ordered, find_revisions, write_tables
@@ -63,6 +64,10 @@ PUBLIC_EXTRACT: dict[str, str] = {
 _VERSION = re.compile(r"^v(\d+)$")
 #: Columns that would betray the order of arrival, which must not change a release.
 _INTERNAL = {"submission_no"}
+#: Name under which a release is attached while its figures are remembered.
+_PRINTED = "printed_release"
+#: `last_release_no` of a figure that every release since has printed.
+_SINCE = 2147483647
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,28 +199,29 @@ def _write(
     ]
     if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
         check_disclosure(con)
+    if previous:
+        take_over(con, previous, database, asdict(made_of))
     con.execute(f"ATTACH '{_quoted(database)}' AS {NEW} (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         for schema in sorted({"kpi", "release", *(name.split(".")[0] for name in PUBLIC_TABLES)}):
-            con.execute(f"CREATE SCHEMA {NEW}.{schema}")
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS {NEW}.{schema}")
         parquet = folder / "parquet"
         parquet.mkdir()
         for table in kpi_tables:
-            columns = _columns(con, "kpi", table)
-            extra = f", 'v{number}' AS release_id" if table == "kpi_values" else ""
-            con.execute(
-                f"CREATE TABLE {NEW}.kpi.{table} AS SELECT {', '.join(columns)}{extra} "
-                f"FROM kpi.{table} ORDER BY ALL"
-            )
-            copy_ordered(con, f"{NEW}.kpi.{table}", parquet / f"{table}.parquet")
+            made = f"{NEW}.kpi.{table}"
+            if table == "kpi_values":
+                unstamp(con, made, "release_id")
+            bring_up_to_date(con, made, f"kpi.{table}", _columns(con, "kpi", table), "ALL")
+            if table == "kpi_values":
+                stamp(con, made, "release_id", f"v{number}")
+            copy_ordered(con, f"(FROM {made} ORDER BY ALL)", parquet / f"{table}.parquet")
+        drop_others(con, f"{NEW}.kpi", kpi_tables)
         if PUBLIC_EXTRACT["kpi_values"] in kpi_tables:
             _extract(con, folder / "public")
         for name, order in PUBLIC_TABLES.items():
             schema, table = name.split(".")
             columns = _columns(con, schema, table)
-            con.execute(
-                f"CREATE TABLE {NEW}.{name} AS SELECT {', '.join(columns)} FROM {name} ORDER BY {order}"
-            )
+            bring_up_to_date(con, f"{NEW}.{name}", name, columns, order)
         con.execute(
             f"""
             CREATE TABLE {NEW}.release.release AS
@@ -265,8 +271,9 @@ def _extract(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Write what may leave the authority as CSV and Parquet into a folder of its own: nothing else goes with it."""
     folder.mkdir()
     for name, table in PUBLIC_EXTRACT.items():
-        copy_ordered(con, f"{NEW}.kpi.{table}", folder / f"{name}.parquet")
-        copy_ordered(con, f"{NEW}.kpi.{table}", folder / f"{name}.csv", "FORMAT csv, HEADER")
+        rows = f"(FROM {NEW}.kpi.{table} ORDER BY ALL)"
+        copy_ordered(con, rows, folder / f"{name}.parquet")
+        copy_ordered(con, rows, folder / f"{name}.csv", "FORMAT csv, HEADER")
 
 
 def _revise(
@@ -290,20 +297,59 @@ def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[st
 
 
 def _remember(con: duckdb.DuckDBPyConnection, number: int, path: Path) -> None:
-    """Keep the published KPI values in the build database, once: the base of growth "as published"."""
-    known = con.execute(
-        "SELECT 1 FROM published.kpi_values WHERE release_no = ? LIMIT 1", [number]
-    ).fetchone()
-    if known:
-        return
-    columns = [name for name in _columns(con, "published", "kpi_values") if name != "release_no"]
-    with transaction(con):
-        con.execute(
-            f"INSERT INTO published.kpi_values (release_no, {', '.join(columns)}) SELECT ?, {', '.join(columns)} "
-            f"FROM read_parquet('{_quoted(path / 'parquet' / 'kpi_values.parquet')}')",
-            [number],
+    """Keep the published KPI values in the build database: the base of growth "as published".
+
+    A figure that the release before printed just so is there already; written are those that came, changed or went, of
+    the windows in which anything differs. Repeated, it changes nothing.
+    """
+    types = {
+        name: kind
+        for name, kind, *_ in con.execute("DESCRIBE published.kpi_values").fetchall()
+        if name not in ("release_no", "last_release_no")
+    }
+    told = ", ".join(types)
+    cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in types.items())
+    printed = f"SELECT *, hash({told}) AS content FROM (SELECT {cast} FROM {_PRINTED}.kpi.kpi_values)"
+    stated = f"SELECT *, hash({told}) AS content FROM published.kpi_values WHERE last_release_no = {_SINCE}"
+
+    def differs(row: str) -> str:
+        return (
+            f"EXISTS (SELECT 1 FROM printed_anew AS w WHERE w.period_type IS NOT DISTINCT FROM {row}.period_type "
+            f"AND w.period IS NOT DISTINCT FROM {row}.period)"
         )
-        con.execute("INSERT INTO published.releases SELECT ?, as_of FROM reference.run", [number])
+
+    con.execute(f"ATTACH '{_quoted(path / 'warehouse.duckdb')}' AS {_PRINTED} (READ_ONLY)")
+    try:
+        with transaction(con):
+            con.execute(
+                f"""
+                CREATE OR REPLACE TEMP TABLE printed_anew AS
+                SELECT coalesce(n.period_type, o.period_type) AS period_type, coalesce(n.period, o.period) AS period
+                FROM (SELECT period_type, period, sum(content) AS content FROM ({printed}) GROUP BY ALL) AS n
+                FULL JOIN (SELECT period_type, period, sum(content) AS content FROM ({stated}) GROUP BY ALL) AS o
+                    ON n.period_type IS NOT DISTINCT FROM o.period_type AND n.period IS NOT DISTINCT FROM o.period
+                WHERE n.content IS DISTINCT FROM o.content;
+                CREATE OR REPLACE TEMP TABLE before AS
+                SELECT DISTINCT content FROM ({stated}) AS o WHERE {differs("o")};
+                CREATE OR REPLACE TEMP TABLE now AS
+                SELECT DISTINCT content FROM ({printed}) AS n WHERE {differs("n")};
+                UPDATE published.kpi_values AS o SET last_release_no = {number} - 1
+                WHERE last_release_no = {_SINCE} AND {differs("o")}
+                    AND hash({told}) IN (FROM before ANTI JOIN now USING (content));
+                DELETE FROM published.kpi_values WHERE last_release_no < release_no;
+                INSERT INTO published.kpi_values (release_no, {told}, last_release_no)
+                SELECT {number}, {told}, {_SINCE} FROM ({printed}) AS n
+                WHERE {differs("n")} AND content IN (FROM now ANTI JOIN before USING (content));
+                DROP TABLE printed_anew; DROP TABLE before; DROP TABLE now;
+                """
+            )
+            con.execute(
+                "INSERT INTO published.releases SELECT $number, as_of FROM reference.run "
+                "WHERE $number NOT IN (SELECT release_no FROM published.releases)",
+                {"number": number},
+            )
+    finally:
+        con.execute(f"DETACH {_PRINTED}")
 
 
 def _switch(releases: Path, path: Path) -> bool:

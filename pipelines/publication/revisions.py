@@ -156,12 +156,15 @@ def write_tables(con: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Path
 
 
 def copy_ordered(
-    con: duckdb.DuckDBPyConnection, table: str, file: Path, form: str = "FORMAT parquet, COMPRESSION zstd"
+    con: duckdb.DuckDBPyConnection, rows: str, file: Path, form: str = "FORMAT parquet, COMPRESSION zstd"
 ) -> None:
-    """Write a table that was filled in order to a file in that order, by one thread: same rows, same bytes."""
+    """Write a table that was filled in order, or an ordered query in brackets, to a file in that order.
+
+    By one thread: same rows, same bytes.
+    """
     con.execute("SET threads = 1")
     try:
-        con.execute(f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' ({form})")
+        con.execute(f"COPY {rows} TO '{str(file).replace(chr(39), chr(39) * 2)}' ({form})")
     finally:
         con.execute("RESET threads")
 

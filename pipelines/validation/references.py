@@ -104,8 +104,12 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
                 AND coalesce(c.valid_to, DATE '9999-12-31') > p.valid_from)
         SELECT org_code, ancestor_code, valid_from, valid_to FROM chain;
         CREATE OR REPLACE TEMP TABLE released_month AS
-        SELECT DISTINCT release_no, r.as_of, v.period
-        FROM published.releases AS r JOIN published.kpi_values AS v USING (release_no) WHERE v.period_type = 'month';
+        SELECT DISTINCT r.release_no, r.as_of, v.period
+        FROM published.releases AS r
+        JOIN (
+            SELECT DISTINCT release_no, coalesce(last_release_no, release_no) AS last_release_no, period
+            FROM published.kpi_values WHERE period_type = 'month') AS v
+            ON r.release_no BETWEEN v.release_no AND v.last_release_no;
         -- the same reporter's filing of the same period (a month's quarter for quarterly forms), supervisor forms
         -- opposite everybody, official figures opposite those of their publisher, and its own form's filing of the
         -- period before: the version that was known when this one was signed, else the first that came after

@@ -167,11 +167,13 @@ CREATE TABLE IF NOT EXISTS reference.columns (
     form VARCHAR NOT NULL, column_name VARCHAR NOT NULL, title_zh VARCHAR NOT NULL, PRIMARY KEY (form, column_name));
 CREATE TABLE IF NOT EXISTS reference.obliged_classes (form VARCHAR NOT NULL, insurer_class VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS published.releases (release_no INTEGER NOT NULL, as_of TIMESTAMP);
+-- Figures by the release that first printed them so, and the last that does (2147483647: every one since; NULL, of an
+-- older program: that release alone). A release adds what it prints otherwise than the one before it.
 CREATE TABLE IF NOT EXISTS published.kpi_values (
     release_no INTEGER NOT NULL, kpi_id VARCHAR, period_type VARCHAR, period VARCHAR, grain VARCHAR, org_code VARCHAR,
     peer_group VARCHAR, insurer_type VARCHAR, dimension VARCHAR, dimension_value VARCHAR, numerator DECIMAL(38, 6),
     denominator DECIMAL(38, 6), value DECIMAL(18, 2), unit VARCHAR, base_value DECIMAL(38, 6), base_period VARCHAR,
-    basis VARCHAR, status VARCHAR, rank INTEGER, n_institutions INTEGER);
+    basis VARCHAR, status VARCHAR, rank INTEGER, n_institutions INTEGER, last_release_no INTEGER);
 """
 
 PUBLIC_VIEWS = """

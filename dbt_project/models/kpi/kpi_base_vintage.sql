@@ -3,15 +3,25 @@
 -- the release that first printed it. The choice is made once and stays: a published growth rate never
 -- moves because its base is restated. A window that has not been printed yet is compared with the
 -- latest release.
-with held as (
+with spans as (
     select distinct
         release_no,
+        last_release_no,
         period_type,
         period
     from {{ source('published', 'kpi_values') }}
-    where
-        basis = 'current'
-        and {{ release_known('release_no') }}
+    where basis = 'current'
+),
+
+held as (
+    select distinct
+        numbers.release_no,
+        spans.period_type,
+        spans.period
+    from spans
+    inner join {{ release_numbers() }} as numbers
+        on {{ printed_by('spans', 'numbers.release_no') }}
+    where {{ release_known('numbers.release_no') }}
 ),
 
 printed as (

@@ -19,7 +19,7 @@ with positioned as (
         count(*) over (
             partition by kpi_id, period_type, period, insurer_type, dimension, dimension_value
         ) as n_positions
-    from {{ windowed_values(ref('kpi_values'), restated=true) }}
+    from {{ counted_values(ref('kpi_values')) }}
     where
         grain = 'insurer'
         and basis = 'current'

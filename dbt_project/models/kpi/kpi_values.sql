@@ -10,7 +10,8 @@ with chained as (
         'kpi_restatement', 'kpi_agreement'
     ] -%}
         select {{ step_columns() }}
-        from {{ windowed(ref(step)) if step not in ['kpi_restatement', 'kpi_agreement'] else ref(step) }}
+        from {{ ref(step) if step in ['kpi_restatement', 'kpi_agreement']
+            else windowed(ref(step), compared=step == 'kpi_growth') }}
         {{ "where basis = 'current'" if step == 'kpi_ratio' }}
         {{ 'union all' if not loop.last }}
     {% endfor %}

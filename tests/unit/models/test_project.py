@@ -199,3 +199,20 @@ def test_any_kpi_can_be_asked_as_known_then(changed: Dbt) -> None:
     # Not yet re-classed, not yet deleted, not yet superseded: three valid complaints of February 2024.
     assert changed.query(sql, [LIFE_A, "2024-02"]) == [(Decimal(3), "OK")]
     assert changed.query(sql, [LIFE_A, "2024-03"]) == []
+
+
+def test_a_partial_build_judges_the_windows_it_counted(changed: Dbt, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge() -> bool:
+        return bool(
+            changed.invoke("test", "--select", "kpi_values", "--exclude-resource-type", "unit_test").success
+        )
+
+    changed.query(
+        "UPDATE kpi.kpi_values SET basis = 'nobody knows' "
+        "WHERE kpi_id = 'CMP-01' AND period = '2023-01' AND period_type = 'month' RETURNING 1"
+    )
+    assert not judge()
+    monkeypatch.setenv("XIAOBAO_RECOUNT", "changed")
+    assert not judge()
+    changed.query("DELETE FROM intermediate.int_window_changed WHERE period = '2023-01' RETURNING 1")
+    assert judge()

@@ -46,7 +46,7 @@ def test_what_a_window_is_made_of_is_in_its_state(manifest: dict[str, Any]) -> N
         key
         for key, node in nodes.items()
         if (node["config"].get("meta") or {}).get("replaces")
-        in ("recounted_windows", "recounted_periods", "recounted_values")
+        in ("recounted_windows", "recounted_comparisons", "recounted_periods", "recounted_values")
     }
     assert len(by_window) > 15
     state = set(parents["model.xiaobao.int_window_state"])

@@ -13,7 +13,7 @@ from jsonschema import validate
 
 from pipelines.contracts.loader import load_catalogue
 from pipelines.publication.effects import own_effects
-from pipelines.publication.release import Release
+from pipelines.publication.release import PUBLIC_TABLES, Release
 from pipelines.publication.revision_report import REPORT_JSON, REPORT_PAGE, RevisionReport
 from pipelines.publication.revisions import RevisionReportError
 from pipelines.settings import Settings
@@ -230,6 +230,54 @@ def test_the_same_release_has_the_same_report_byte_for_byte(desk: Desk) -> None:
     con.execute("DELETE FROM published.kpi_values WHERE release_no = 2")
     con.close()
     assert content() == before
+
+
+def test_a_release_begun_as_a_copy_is_the_one_written_from_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_figures(desk.settings, figures(*BEFORE))
+    resubmitted(desk)
+    told = [
+        *PUBLIC_TABLES,
+        "kpi.kpi_values",
+        "kpi.kpi_catalogue",
+        "release.revisions",
+        "release.revision_causes",
+    ]
+
+    def content() -> tuple[dict[str, list[Any]], dict[str, bytes]]:
+        made = publish_figures(desk.settings, figures(*AFTER))
+        assert made.release_no == 2
+        return (
+            {name: ask(made, f"SELECT * FROM {name} ORDER BY ALL") for name in told},
+            {path.name: path.read_bytes() for path in (made.path / "parquet").iterdir()},
+        )
+
+    copied = content()
+    assert [row[-1] for row in copied[0]["kpi.kpi_values"]] == ["v2"] * len(AFTER)
+    for path in (desk.settings.releases_dir / "v2").rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    shutil.rmtree(desk.settings.releases_dir / "v2")
+    monkeypatch.setattr("pipelines.publication.release.take_over", lambda *_: False)
+    assert content() == copied
+
+
+def test_a_figure_is_remembered_once_as_long_as_it_is_printed_unchanged(desk: Desk) -> None:
+    publish_figures(desk.settings, figures(*BEFORE))
+    resubmitted(desk)
+    publish_figures(desk.settings, figures(*AFTER))
+    told = desk.ask(
+        "SELECT period, coalesce(org_code, '') AS org_code, value::INTEGER AS value, release_no AS first, "
+        "last_release_no AS last FROM published.kpi_values ORDER BY ALL"
+    )
+    since = 2147483647
+    assert [tuple(line.values()) for line in told] == [
+        ("2024-02", "", 0, 2, since),
+        ("2024-02", "", 1, 1, 1),
+        *[("2024-02", REPORTER, value, *span) for value, span in ((0, (2, since)), (1, (1, 1)))],
+        ("2024-03", "", 3, 1, since),
+        *sorted([("2024-03", REPORTER, 2, 1, since), ("2024-03", OTHER, 1, 1, since)]),
+    ]
 
 
 def test_measures_are_dated_by_columns_of_their_forms() -> None:

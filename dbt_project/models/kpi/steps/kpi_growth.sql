@@ -3,7 +3,7 @@
 -- the base as printed by the release that kpi_base_vintage names; no release, no row.
 {{ config(
     materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
-    meta={'replaces': 'recounted_windows'}
+    meta={'replaces': 'recounted_comparisons'}
 ) }}
 with compared_series as (
     select
@@ -51,7 +51,7 @@ comparisons as (
         compared_series.may_be_restated,
         compared_series.may_break
     from compared_series
-    inner join {{ windowed(ref('int_window')) }} as int_window
+    inner join {{ windowed(ref('int_window'), compared=true) }} as int_window
         on {{ lists('compared_series.period_types', 'int_window.period_type') }}
     inner join {{ ref('int_window_base') }} as base
         on
@@ -77,7 +77,7 @@ published as (
     from {{ source('published', 'kpi_values') }} as released
     inner join {{ ref('kpi_base_vintage') }} as vintage
         on
-            released.release_no = vintage.release_no
+            {{ printed_by('released', 'vintage.release_no') }}
             and released.period_type = vintage.period_type
             and released.period = vintage.base_period
     inner join {{ ref('kpi_series') }} as series

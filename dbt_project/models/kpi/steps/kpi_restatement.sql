@@ -64,6 +64,7 @@ held as (
     select
         named.figure,
         released.release_no,
+        released.last_release_no,
         released.period_type,
         released.period,
         released.grain,
@@ -75,18 +76,28 @@ held as (
             released.kpi_id = named.kpi_id
             and released.dimension = named.dimension
             and released.dimension_value = named.dimension_value
-    where
-        released.basis = 'current'
-        and {{ release_known('released.release_no') }}
+    where released.basis = 'current'
+),
+
+spans as (
+    select distinct
+        release_no,
+        last_release_no,
+        period_type,
+        period
+    from held
 ),
 
 latest as (
     select
-        period_type,
-        period,
-        max(release_no) as release_no
-    from held
-    group by period_type, period
+        spans.period_type,
+        spans.period,
+        max(numbers.release_no) as release_no
+    from spans
+    inner join {{ release_numbers() }} as numbers
+        on {{ printed_by('spans', 'numbers.release_no') }}
+    where {{ release_known('numbers.release_no') }}
+    group by spans.period_type, spans.period
 ),
 
 published as (
@@ -96,7 +107,7 @@ published as (
         on
             held.period_type = latest.period_type
             and held.period = latest.period
-            and held.release_no = latest.release_no
+            and {{ printed_by('held', 'latest.release_no') }}
 ),
 
 compared as (

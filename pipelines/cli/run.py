@@ -49,6 +49,7 @@ def run(
 ) -> None:
     """运行: receive, read, judge, model and release. What is done already is not done again."""
     from pipelines.intake.persons import is_public_key
+    from pipelines.orchestration.garbage import collect_rarely
     from pipelines.settings import PERSON_KEY_VARIABLE, load_settings
 
     settings = load_settings()
@@ -63,6 +64,7 @@ def run(
     started = time.perf_counter()
     outcome = None if full or form or period else _outcome_if_idle(settings)
     if outcome is None:
+        collect_rarely()
         _tell_absent(settings, console)
         with console.status("启动 starting Dagster ..."):
             from pipelines.orchestration.runs import refresh

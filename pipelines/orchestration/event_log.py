@@ -40,6 +40,8 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         """Keep events where Dagster keeps them by default, under `base_dir`/history/runs."""
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._tables: set[str] = set()
+        self._columns: set[str] = set()
+        self._migrations: set[str] = set()
         super().__init__(str(Path(base_dir) / "history" / "runs"), inst_data)
 
     @classmethod
@@ -62,6 +64,22 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             if not super().has_table(table_name):
                 return False
             self._tables.add(table_name)
+        return True
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        """Asked for every asset's event and every look at an asset; a column that was there once stays."""
+        if column_name not in self._columns:
+            if not super()._has_asset_key_col_on_connection(conn, column_name):
+                return False
+            self._columns.add(column_name)
+        return True
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Asked for every look at an asset; a migration that was made stays made."""
+        if name not in self._migrations:
+            if not super().has_secondary_index(name):
+                return False
+            self._migrations.add(name)
         return True
 
     @contextmanager

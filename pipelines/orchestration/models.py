@@ -45,6 +45,7 @@ _KEPT_RUN_FOLDERS = 5
 _KEPT_PARSED = 5
 _TARGET = "duckdb"  # the name that dbt_project/profiles.yml uses too
 _RECOUNT = "XIAOBAO_RECOUNT"  # told to macros/recount.sql; a variable would have dbt parse the project again
+_SOUND = "sound"  # dbt_project/tests/generic/sound.sql: all rules of one model in one test
 _dbt_lock = threading.Lock()  # dbt's adapters are process-global
 
 
@@ -486,18 +487,45 @@ def invoke_build(
         finally:
             del os.environ[_RECOUNT]
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call] # dbt is untyped
-    return events, None if result.success else _failure(result)
+    return events, None if result.success else _failure(settings, result)
 
 
-def _failure(result: Any) -> str:
+def _failure(settings: Settings, result: Any) -> str:
     if result.exception is not None:
         return f"dbt stopped: {result.exception}"
     failed = [
-        f"{item.node.name}: {item.status}: {item.message}"
+        item
         for item in getattr(result.result, "results", None) or ()
         if item.status in ("error", "fail", "runtime error")
     ]
-    return "dbt build failed:\n" + "\n".join(failed)
+    broken = _broken_rules(settings, failed)
+    lines = [
+        f"{item.node.name}: {item.status}: {broken.get(item.node.unique_id, item.message)}" for item in failed
+    ]
+    return "dbt build failed:\n" + "\n".join(lines)
+
+
+def _broken_rules(settings: Settings, failed: Sequence[Any]) -> dict[str, str]:
+    """By failed `sound` test, the rules that broke and in how many rows or keys: dbt's own message is their sum."""
+    from pipelines.warehouse.connection import open_warehouse
+
+    asked = {
+        item.node.unique_id: item.node.compiled_code
+        for item in failed
+        if item.status == "fail" and getattr(getattr(item.node, "test_metadata", None), "name", "") == _SOUND
+    }
+    if not asked:
+        return {}
+    with open_warehouse(
+        settings.build_database,
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        wait_seconds=settings.lock_wait_seconds,
+    ) as con:
+        return {
+            unique_id: ", ".join(f"{rule} ({rows:,})" for rule, rows in con.execute(sql).fetchall())
+            for unique_id, sql in asked.items()
+        }
 
 
 def _common_arguments(

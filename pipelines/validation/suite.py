@@ -8,9 +8,12 @@ Great Expectations is imported when a batch is validated, not when this module i
 from __future__ import annotations
 
 import functools
+import importlib
 import json
-from collections.abc import Mapping
-from types import SimpleNamespace
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -141,7 +144,8 @@ def _evidence(plan: MarkPlan, described: Mapping[str, Any]) -> dict[str, Any]:
 @functools.cache
 def _great_expectations() -> SimpleNamespace:
     """Import GX once, with the adapter, the shared metric and the rule expectation registered."""
-    import great_expectations as core
+    with _without_statistics():
+        import great_expectations as core
     from great_expectations.core import ExpectationSuite
     from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
     from great_expectations.expectations.expectation import BatchExpectation
@@ -191,3 +195,28 @@ def _great_expectations() -> SimpleNamespace:
             }
 
     return SimpleNamespace(core=core, Suite=ExpectationSuite, lend=lend, RuleHolds=ExpectRuleToHold)
+
+
+class _PutOff(ModuleType):
+    """Stands for a module in those that import it, and loads it when they first ask it for something."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _without_statistics() -> Iterator[None]:
+    """What is imported meanwhile and says `from scipy import stats` gets it when it is used, not before.
+
+    GX imports its whole catalogue, and for three expectations of distributions that no contract has, scipy.stats: 500
+    modules, a third of GX's import.
+    """
+    scipy: Any = importlib.import_module("scipy")
+    if "scipy.stats" in sys.modules:
+        yield
+        return
+    scipy.stats = _PutOff("scipy.stats")
+    try:
+        yield
+    finally:
+        del scipy.stats

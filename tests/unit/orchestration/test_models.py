@@ -14,6 +14,7 @@ from pipelines.orchestration.models import (
     InProcessBuilder,
     ModelProject,
     ModelsError,
+    invoke_build,
     leaf_keys,
     prepare_manifest,
 )
@@ -95,6 +96,41 @@ def test_a_failing_test_stops_the_release_and_everything_is_built_next_time(
     steps.submissions = 2
     assert job.execute_in_process(instance=instance).success
     assert builder.summary.rebuilt
+
+
+def test_a_failing_test_of_many_rules_names_those_that_broke(
+    project: ModelProject, run_settings: Settings, steps: FakeSteps, tmp_path: Path
+) -> None:
+    tests = project.project_dir / "tests" / "generic"
+    tests.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[3] / "dbt_project" / "tests" / "generic" / "sound.sql", tests)
+    (project.project_dir / "models" / "kpi" / "sound.yml").write_text(
+        """models:
+  - name: kpi_values
+    data_tests:
+      - sound:
+          name: kpi_values_is_sound
+          arguments:
+            not_null: [kpi_id, value]
+            accepted: {kpi_id: [CMP-02]}
+            holds: {value_is_positive: value > 0}
+""",
+        encoding="utf-8",
+    )
+    schema = project.project_dir / "models" / "schema.yml"
+    kept = schema.read_text(encoding="utf-8").split("  - name: kpi_values")[0]
+    schema.write_text(kept, encoding="utf-8")
+    changed = ModelProject(project.project_dir, project.work_dir, {})
+    prepare_manifest(run_settings, changed)
+    steps.submissions = 0
+    steps.settle(run_settings)
+
+    _, failure = invoke_build(run_settings, changed, tmp_path / "target", [], None, None)
+
+    assert failure
+    assert (
+        "kpi_values_is_sound: fail: value not_null (1), kpi_id accepted (1), value_is_positive (1)" in failure
+    )
 
 
 def test_the_release_waits_for_models_that_no_model_reads(project: ModelProject) -> None:

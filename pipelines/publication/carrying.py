@@ -4,9 +4,8 @@ Belongs here: whether the release before may be taken over, and how a table of i
 here: which tables a release has and what is in them (`release`), what changed for readers (`revisions`).
 
 Writing a table anew compresses every row of every year; a file is copied by the system in a few hundredths of a second.
-Rows are compared by digest, first of a whole key (a window, a submission), then, where those differ, one by one: what
-is written follows what has changed. A release made this way holds the same rows as one written from nothing; their
-order in the file is no part of it.
+Rows are compared by digest, and those that differ exchanged: what is written follows what has changed. A release made
+this way holds the same rows as one written from nothing; their order in the file is no part of it.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-#: The first of these that a table has all columns of is its key; a table with none is compared as a whole.
-_KEYS = (("submission_id",), ("period_type", "period"), ("form", "period"))
-#: Where more of the keys than this differ, the table is written anew.
+#: Where more of the rows than this differ, the table is written anew.
 _MOST = 0.5
 #: What a release says of its making that must be equal: another program may write other tables.
 _MADE_OF = ("definition", "program", "ruleset_version")
@@ -101,59 +98,33 @@ def unstamp(con: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
 def _told_what_differs(
     con: duckdb.DuckDBPyConnection, table: str, source: str, columns: Sequence[str]
 ) -> bool:
-    """Exchange the rows that differ; False, with nothing written, if too many do or equal rows stand twice."""
-    told = ", ".join(columns)
-    key = next((names for names in _KEYS if set(names) <= set(columns)), ())
-    keys = ", ".join(key)
-    grouped = (
-        f"SELECT {keys + ', ' if key else ''}count(*) AS n, sum(content) AS content FROM ({{}}) GROUP BY ALL"
-    )
-    now, before = (f"SELECT *, hash({told}) AS content FROM {name}" for name in (source, table))
-    same = _equal("n", "o", key) if key else "true"
+    """Exchange the rows that differ; False, with nothing written, if most do or equal rows stand twice."""
+    content = f"hash({', '.join(columns)})"
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE differing AS
-        SELECT {"".join(f"coalesce(n.{name}, o.{name}) AS {name}, " for name in key)}
-            (n.n, n.content) IS DISTINCT FROM (o.n, o.content) AS differs
-        FROM ({grouped.format(now)}) AS n FULL JOIN ({grouped.format(before)}) AS o ON {same}"""
-    )
-    row = con.execute("SELECT count(*), count(*) FILTER (differs) FROM differing").fetchone()
-    total, changed = row or (0, 0)
-    if not changed:
-        return True
-    if not key or changed > max(1, total * _MOST):
-        return False
-    touched = f"EXISTS (SELECT 1 FROM differing AS d WHERE d.differs AND {_equal('d', 'r', key)})"
-    con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE rows_now AS
-        SELECT hash({told}) AS content, count(*) AS n FROM {source} AS r WHERE {touched} GROUP BY ALL;
-        CREATE OR REPLACE TEMP TABLE rows_before AS
-        SELECT hash({told}) AS content, count(*) AS n, min(rowid) AS place FROM {table} AS r
-        WHERE {touched} GROUP BY ALL;
+        CREATE OR REPLACE TEMP TABLE rows_now AS SELECT {content} AS content FROM {source};
+        CREATE OR REPLACE TEMP TABLE rows_before AS SELECT {content} AS content, rowid AS place FROM {table};
+        CREATE OR REPLACE TEMP TABLE rows_come AS SELECT content FROM rows_now ANTI JOIN rows_before USING (content);
+        CREATE OR REPLACE TEMP TABLE rows_gone AS
+        SELECT content, place FROM rows_before ANTI JOIN rows_now USING (content);
         """
     )
-    row = con.execute(
-        "SELECT (SELECT bool_and(n = 1) FROM rows_now), (SELECT bool_and(n = 1) FROM rows_before)"
-    ).fetchone()
-    if row and False in row:
-        return False
-    con.execute(
-        f"""
-        DELETE FROM {table} WHERE rowid IN (
-            SELECT place FROM rows_before WHERE content NOT IN (SELECT content FROM rows_now));
-        INSERT INTO {table} ({told})
-        SELECT {told} FROM {source} AS r
-        WHERE {touched} AND hash({told}) IN (
-            SELECT content FROM rows_now WHERE content NOT IN (SELECT content FROM rows_before));
-        DROP TABLE rows_now; DROP TABLE rows_before; DROP TABLE differing;
-        """
+    (now, in_all), (before, in_all_before), (come, in_come), (gone, in_gone) = (
+        con.execute(f"SELECT count(*), coalesce(sum(content), 0) FROM {rows}").fetchall()[0]
+        for rows in ("rows_now", "rows_before", "rows_come", "rows_gone")
     )
-    return True
-
-
-def _equal(one: str, other: str, key: Sequence[str]) -> str:
-    return " AND ".join(f"{one}.{name} IS NOT DISTINCT FROM {other}.{name}" for name in key)
+    # Where a row stands twice the sums differ: what came or went once cannot be told by its digest.
+    told = (before - gone + come, in_all_before - in_gone + in_come) == (now, in_all) and come <= now * _MOST
+    if told and gone:
+        con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM rows_gone)")
+    if told and come:
+        names = ", ".join(columns)
+        con.execute(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {source} "
+            f"WHERE {content} IN (SELECT content FROM rows_come)"
+        )
+    con.execute("DROP TABLE rows_now; DROP TABLE rows_before; DROP TABLE rows_come; DROP TABLE rows_gone")
+    return told
 
 
 def _columns_of(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:

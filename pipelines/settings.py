@@ -244,7 +244,7 @@ class Settings(BaseSettings):
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of files read at once: two batches lie in memory, each several times its size while it is stored."""
+        """Bytes of files read at once: three batches lie in memory, typed, at most as large as they are filed."""
         number, unit = re.fullmatch(r"([\d.]+)\s?(\w+)", self.memory_limit).groups()  # type: ignore[union-attr]
         power = "KMGT".index(unit[0]) + 1
         return max(int(float(number) * (1024 if "i" in unit else 1000) ** power) // _BATCHES, _MiB)

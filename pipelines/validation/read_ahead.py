@@ -1,15 +1,17 @@
 """The files that wait to be read, in batches, and reading ahead: while one batch is stored the next is being read.
 
-Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most two batches are in
-memory, so their size bounds what reading takes. Does not belong here: what becomes of a batch (`batch`), the readers.
+Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most three batches are
+in memory, so their size bounds what reading takes. Does not belong here: what becomes of a batch (`batch`), the readers.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +23,9 @@ from pipelines.intake.grid import Grid
 from pipelines.intake.reading import read_parcel
 from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.validation.marks import values_at_any_time
+
+#: Batches read ahead: with one, storing waits for a batch that holds a large workbook.
+_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def read_ahead(
     limits: XlsxLimits,
     threads: int,
 ) -> Iterator[list[Found | Failed]]:
-    """Each batch of a form's files, read; the next one is read while the caller works on this one.
+    """Each batch of a form's files, read; the next ones are read while the caller works on this one.
 
     A file on which our own reader fails is a `Failed` and does not delay the others; a shortage of memory or disk is
     raised, because it would fail on every file.
@@ -143,11 +148,12 @@ def read_ahead(
         covers = _covered(con, batch)
         return [pool.submit(read, parcel, on_cover=parcel.submission_no in covers) for parcel in batch]
 
+    waiting = iter(cut)
+    reading = deque(map(start, islice(waiting, _AHEAD)))
     try:
-        reading = start(cut[0]) if cut else []
-        for following in [*cut[1:], None]:
-            outcomes = [future.result() for future in reading]
-            reading = start(following) if following else []
+        while reading:
+            outcomes = [future.result() for future in reading.popleft()]
+            reading.extend(map(start, islice(waiting, 1)))
             yield outcomes
             del outcomes
     finally:

@@ -79,9 +79,9 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
     """Create the relations that query rules read: `rollup`, `released_month` (release_no, as_of, period: the months
     that each release states), and who stands opposite whom (`counterpart`).
 
-    `counterpart` (for_submission_no, need, submission_no) holds one filing per submission and need: a form code, or
-    `previous` for the same form's filing of the period before. Who has withdrawn has not filed, and a withdrawal is
-    itself held to none of these rules.
+    `counterpart` (for_submission_no, for_form, need, submission_no) holds one filing per submission and need: a form
+    code, or `previous` for the same form's filing of the period before. Who has withdrawn has not filed, and a
+    withdrawal is itself held to none of these rules.
 
     The relations of a form's rows (`all_<form>`, `self_<form>` ...) are made for the forms under check and those that
     their rules read: cost follows what is judged, not the number of contracts.
@@ -114,9 +114,11 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
         -- opposite everybody, official figures opposite those of their publisher, and its own form's filing of the
         -- period before: the version that was known when this one was signed, else the first that came after
         CREATE OR REPLACE TEMP TABLE counterpart AS
-        WITH judged AS (SELECT s.* FROM checked JOIN readable AS s USING (submission_no)),
+        WITH judged AS (
+            SELECT s.* FROM checked JOIN readable AS s USING (submission_no) WHERE s.kind <> 'WITHDRAW'),
         opposite AS (
-            SELECT s.submission_no AS for_submission_no, s.signed_at AS asked_at, g.form AS need, g.*
+            SELECT s.submission_no AS for_submission_no, s.form AS for_form, s.signed_at AS asked_at, g.form AS need,
+                g.*
             FROM judged AS s
             JOIN reference.forms AS o ON o.form = s.form
             JOIN reference.forms AS f ON f.side <> 'official' OR o.side = 'official'
@@ -124,7 +126,7 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
                 AND (g.reporter_code = s.reporter_code OR f.side = 'supervisor')
                 AND g.period_start <= s.period_start AND g.period_end >= s.period_end
             UNION ALL
-            SELECT s.submission_no, s.signed_at, '{PREVIOUS}', g.*
+            SELECT s.submission_no, s.form, s.signed_at, '{PREVIOUS}', g.*
             FROM judged AS s
             JOIN readable AS g ON g.form = s.form AND g.reporter_code = s.reporter_code
                 AND g.period_end = s.period_start - 1),
@@ -135,7 +137,7 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
                 ORDER BY signed_at <= asked_at DESC,
                     CASE WHEN signed_at <= asked_at THEN signed_at END DESC NULLS LAST, signed_at,
                     CASE WHEN signed_at <= asked_at THEN -sequence_no ELSE sequence_no END) = 1)
-        SELECT for_submission_no, need, submission_no FROM chosen WHERE kind <> 'WITHDRAW';
+        SELECT for_submission_no, for_form, need, submission_no FROM chosen WHERE kind <> 'WITHDRAW';
         """
     )
     read = _forms_read(catalogue, _under_check(con, catalogue))
@@ -157,13 +159,14 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
             FROM store.{form.table} AS r JOIN readable AS s USING (submission_no)
             WHERE {undeleted("r")} AND r.submission_no IN (SELECT submission_no FROM checked);
             CREATE OR REPLACE TEMP VIEW counterpart_{form.table} AS
-            SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}
+            SELECT {columns}, c.for_submission_no, c.for_form, r.submission_no, r.row_no, {identity}
             FROM counterpart AS c
             JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.need = '{form.code}'
             JOIN readable AS s ON s.submission_no = r.submission_no
             WHERE {undeleted("r")};
             CREATE OR REPLACE TEMP VIEW previous_{form.table} AS
-            SELECT {columns}, c.for_submission_no, r.submission_no, r.row_no, {identity}, h.row_no IS NULL AS sound
+            SELECT {columns}, c.for_submission_no, c.for_form, r.submission_no, r.row_no, {identity},
+                h.row_no IS NULL AS sound
             FROM counterpart AS c
             JOIN store.{form.table} AS r ON r.submission_no = c.submission_no AND c.need = '{PREVIOUS}'
             JOIN readable AS s ON s.submission_no = r.submission_no
@@ -207,14 +210,14 @@ def _prepare_others(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> No
         """
         CREATE OR REPLACE TEMP TABLE others AS
         WITH latest AS (
-            SELECT s.submission_no AS for_submission_no, g.form, g.submission_no, g.kind
-            FROM checked JOIN readable AS s USING (submission_no)
+            SELECT s.submission_no AS for_submission_no, s.form AS for_form, g.form, g.submission_no, g.kind
+            FROM checked JOIN readable AS s ON s.submission_no = checked.submission_no AND s.kind <> 'WITHDRAW'
             JOIN among_reporters AS c ON c.form = s.form
             JOIN readable AS g ON g.form = s.form AND g.reporter_code <> s.reporter_code AND g.signed_at <= s.signed_at
             QUALIFY row_number() OVER (
                 PARTITION BY s.submission_no, g.reporter_code, g.period
                 ORDER BY g.signed_at DESC, g.sequence_no DESC) = 1)
-        SELECT for_submission_no, form, submission_no FROM latest WHERE kind <> 'WITHDRAW'"""
+        SELECT for_submission_no, for_form, form, submission_no FROM latest WHERE kind <> 'WITHDRAW'"""
     )
     compared = {code for (code,) in con.execute("SELECT form FROM among_reporters").fetchall()}
     for form in forms:
@@ -224,7 +227,8 @@ def _prepare_others(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> No
         con.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW others_{form.table} AS
-            SELECT {columns}, o.for_submission_no, r.submission_no, r.row_no, s.reporter_code AS filing_reporter,
+            SELECT {columns}, o.for_submission_no, o.for_form, r.submission_no, r.row_no,
+                s.reporter_code AS filing_reporter,
                 s.period AS filing_period, s.period_start AS filing_period_start
             FROM others AS o
             JOIN store.{form.table} AS r ON r.submission_no = o.submission_no AND o.form = '{form.code}'
@@ -241,8 +245,8 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> Non
         con.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE {table} AS
-            SELECT s.submission_no AS for_submission_no, g.form, g.submission_no
-            FROM checked JOIN readable AS s USING (submission_no)
+            SELECT s.submission_no AS for_submission_no, s.form AS for_form, g.form, g.submission_no
+            FROM checked JOIN readable AS s ON s.submission_no = checked.submission_no AND s.kind <> 'WITHDRAW'
             JOIN reads AS x ON x.form = s.form
             JOIN reference.forms AS f ON f.form = x.read_form
             JOIN readable AS g ON g.form = x.read_form AND g.period_start <= s.signed_at::DATE
@@ -262,7 +266,7 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> Non
         con.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW known_{form.table} AS
-            SELECT {columns}, k.for_submission_no, r.submission_no, r.row_no, s.period AS filing_period,
+            SELECT {columns}, k.for_submission_no, k.for_form, r.submission_no, r.row_no, s.period AS filing_period,
                 s.period_start AS filing_period_start
             FROM known AS k
             JOIN store.{form.table} AS r ON r.submission_no = k.submission_no AND k.form = '{form.code}'
@@ -274,7 +278,7 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> Non
         con.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW accepted_{form.table} AS
-            SELECT {columns}, a.for_submission_no, r.submission_no, r.row_no, r.filing_period,
+            SELECT {columns}, a.for_submission_no, a.for_form, r.submission_no, r.row_no, r.filing_period,
                 s.period_start AS filing_period_start
             FROM accepted AS a
             JOIN filed.{form.table} AS r ON r.submission_no = a.submission_no AND a.form = '{form.code}'
@@ -436,7 +440,12 @@ def expand(query: str, form: Form, only: str | None = None) -> str:
     Under check are the submissions in `checked`, or fewer, those in the temp table `only`.
     """
     chosen = "" if only is None else f" WHERE submission_no IN (SELECT submission_no FROM {only})"
-    under_check = f"(SELECT submission_no FROM submissions_{form.table}{chosen})"
+    narrowed = "" if only is None else f" AND for_submission_no IN (SELECT submission_no FROM {only})"
+
+    def opposite(name: str) -> str:
+        """Rows opposite the submissions under check, by their form: a plain condition, which DuckDB asks before it
+        joins rows (a register stands opposite everybody), and which leaves it free to choose the order of joins."""
+        return f"(SELECT * EXCLUDE (for_form) FROM {name} WHERE for_form = '{form.code}'{narrowed})"
 
     def relation(match: re.Match[str]) -> str:
         name = match[1]
@@ -448,9 +457,9 @@ def expand(query: str, form: Form, only: str | None = None) -> str:
             return _TABLES[name]
         other, _, kind = name.partition(".")
         if kind in ("previous", "others"):
-            return f"(SELECT * FROM {kind}_{form.table} WHERE for_submission_no IN {under_check})"
+            return opposite(f"{kind}_{form.table}")
         if kind in ("counterpart", "known", "accepted"):
-            return f"(SELECT * FROM {kind}_{other.lower()} WHERE for_submission_no IN {under_check})"
+            return opposite(f"{kind}_{other.lower()}")
         return f"all_{other.lower()}"
 
     return _PLACEHOLDER.sub(relation, query)
@@ -568,16 +577,17 @@ def _immutable(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
     con.execute(
         f"""
         INSERT INTO ledger.finding
-        WITH earlier AS (
+        WITH earlier AS MATERIALIZED (
             SELECT s.submission_no, e.submission_no AS earlier_no
             FROM submissions_{form.table} AS s
             JOIN readable AS e ON e.form = '{form.code}' AND e.reporter_code = s.filing_reporter
                 AND (e.period_start, e.sequence_no) < (s.period_start, s.sequence_no)),
         differing AS MATERIALIZED (
             SELECT s.submission_no, s.row_no, e.submission_no AS earlier_no, e.row_no AS earlier_row, {own}, {before}
-            FROM self_{form.table} AS s
+            FROM (SELECT * FROM self_{form.table} WHERE submission_no IN (SELECT submission_no FROM earlier)) AS s
             JOIN earlier AS b USING (submission_no)
-            JOIN all_{form.table} AS e ON e.submission_no = b.earlier_no AND {key}
+            JOIN (SELECT * FROM all_{form.table} WHERE submission_no IN (SELECT earlier_no FROM earlier)) AS e
+                ON e.submission_no = b.earlier_no AND {key}
             WHERE {differs}),
         changed AS MATERIALIZED ({changed}),
         held AS (

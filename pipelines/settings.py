@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         description="First reporting month that has a Dagster partition, YYYY-MM.",
     )
     memory_limit: str = Field(
-        default="2GiB",
+        default="1536MiB",
         pattern=r"^\d+(\.\d+)?\s?(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$",
         description="Memory DuckDB may use before it spills to disk.",
     )

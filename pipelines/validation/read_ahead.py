@@ -1,7 +1,8 @@
 """The files that wait to be read, in batches, and reading ahead: while one batch is stored the next is being read.
 
-Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most three batches are
-in memory, so their size bounds what reading takes. Does not belong here: what becomes of a batch (`batch`), the readers.
+Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most three batches
+are in memory, so their size bounds what reading takes. Does not belong here: what becomes of a batch (`batch`), the
+readers.
 """
 
 from __future__ import annotations

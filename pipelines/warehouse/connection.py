@@ -25,7 +25,7 @@ class WarehouseBusyError(RuntimeError):
 
 
 def open_warehouse(
-    path: Path, *, memory_limit: str = "2GiB", threads: int = 2, wait_seconds: float = 60.0
+    path: Path, *, memory_limit: str = "1536MiB", threads: int = 2, wait_seconds: float = 60.0
 ) -> duckdb.DuckDBPyConnection:
     """Open the build database for writing, creating it and its folder when absent.
 

@@ -53,7 +53,7 @@ from pipelines.publication.release import MadeOf, fingerprint
 from pipelines.publication.release import publish as publish_release
 from pipelines.settings import Settings
 from pipelines.validation.batch import close_failures, load_batches
-from pipelines.validation.read_ahead import unread
+from pipelines.validation.read_ahead import forms_unread, unread
 from pipelines.validation.structure import judge_envelope
 from pipelines.warehouse.connection import open_warehouse, transaction
 from pipelines.warehouse.schema import prepare
@@ -81,7 +81,7 @@ def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSu
     if settings.registers_dir.is_dir():
         urls.append(settings.registers_dir.as_uri())
     new = seen = total = 0
-    with _warehouse(settings, catalogue) as con:
+    with _warehouse(settings, catalogue, notes_unread=True) as con:
         for url in urls:
             counts = pull_source(
                 con,
@@ -109,11 +109,14 @@ def load_form(
     contract = catalogue.forms[form]
     archive = Archive(settings.archive_dir)
     rows = 0
-    with _warehouse(settings, catalogue, threads=_STORING_THREADS) as con:
-        program = f"{code_version()}/{catalogue.ruleset_version}"
+    nothing = FormSummary(form=form, submissions=0, rows_read=0, by_period={})
+    if _is_read(settings, form):
+        return nothing
+    with _warehouse(settings, catalogue, threads=_STORING_THREADS, notes_unread=True) as con:
+        program = _reader(catalogue)
         waiting = unread(con, contract, periods, program)
         if not waiting:
-            return FormSummary(form=form, submissions=0, rows_read=0, by_period={})
+            return nothing
         for statement in macro_sql("reference.working_days"):
             con.execute(statement)
         done = 0
@@ -256,9 +259,13 @@ def code_version() -> str:
         return "0+unknown"
 
 
+#: Build database -> its file as this process left it, and the forms that were still to be read then.
+_left_unread: dict[Path, tuple[object, frozenset[str]]] = {}
+
+
 @contextmanager
 def _warehouse(
-    settings: Settings, catalogue: Catalogue, threads: int | None = None
+    settings: Settings, catalogue: Catalogue, threads: int | None = None, *, notes_unread: bool = False
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     con = open_warehouse(
         settings.build_database,
@@ -273,8 +280,33 @@ def _warehouse(
         prepare_registry(con)
         require_same_key(con)
         yield con
+        left = forms_unread(con, _reader(catalogue)) if notes_unread else None
     finally:
         con.close()
+    if left is not None:
+        _left_unread[settings.build_database] = (_stamp(settings.build_database), left)
+
+
+def _is_read(settings: Settings, form: str) -> bool:
+    """Whether this process knows, without opening the build database, that nothing of a form is to be read.
+
+    A run asks for some twenty forms of which nothing came; opening the database for each would cost it a second.
+    """
+    stamp, left = _left_unread.get(settings.build_database, (None, frozenset()))
+    return stamp is not None and stamp == _stamp(settings.build_database) and form not in left
+
+
+def _stamp(database: Path) -> object:
+    """What changes when anybody writes to a database; None while it is not closed, or not there."""
+    if database.with_name(f"{database.name}.wal").exists() or not database.exists():
+        return None
+    told = database.stat()
+    return told.st_ino, told.st_mtime_ns, told.st_size
+
+
+def _reader(catalogue: Catalogue) -> str:
+    """The version that reads: what it fails on, another may read."""
+    return f"{code_version()}/{catalogue.ruleset_version}"
 
 
 def _limits(settings: Settings) -> XlsxLimits:

@@ -69,30 +69,41 @@ class Found:
     grid: Grid
 
 
+#: Parcels without a reading, but for those refused at the pull and those this version of the program has failed on.
+_UNREAD = """
+    ledger.parcel AS p
+    WHERE NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
+        AND NOT EXISTS (
+            SELECT 1 FROM ledger.failure AS f
+            WHERE f.submission_no = p.submission_no AND f.is_open AND f.program_version = $program)
+        AND NOT EXISTS (
+            SELECT 1 FROM ledger.finding AS f
+            WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code IN ('ENV-S01', 'ENV-S03'))"""
+
+
 def unread(
     con: duckdb.DuckDBPyConnection, form: Form, periods: Sequence[str] | None, program_version: str = ""
 ) -> list[Unread]:
-    """Parcels of a form without a reading, in order of receipt.
-
-    Those refused at the pull are not to be read, nor those this version of the program has failed on.
-    """
+    """Parcels of a form that are to be read, in order of receipt."""
     rows = con.execute(
-        """
+        f"""
         SELECT submission_no, archive_path, period, kind, declared_rows, declared_encoding, declared_sha256, sha256,
             byte_size, reporter_code, period_end, signed_at
-        FROM ledger.parcel AS p
-        WHERE form = ? AND (? IS NULL OR list_contains(?, period))
-            AND NOT EXISTS (SELECT 1 FROM ledger.reading AS r WHERE r.submission_no = p.submission_no)
-            AND NOT EXISTS (
-                SELECT 1 FROM ledger.failure AS f
-                WHERE f.submission_no = p.submission_no AND f.is_open AND f.program_version = ?)
-            AND NOT EXISTS (
-                SELECT 1 FROM ledger.finding AS f
-                WHERE f.submission_no = p.submission_no AND f.stage = 'pull' AND f.rule_code IN ('ENV-S01', 'ENV-S03'))
+        FROM {_UNREAD} AND form = $form AND ($periods IS NULL OR list_contains($periods, period))
         ORDER BY period, submission_no""",
-        [form.code, None if periods is None else 1, list(periods or []), program_version],
+        {
+            "form": form.code,
+            "periods": None if periods is None else list(periods),
+            "program": program_version,
+        },
     ).fetchall()
     return [Unread(*row) for row in rows]
+
+
+def forms_unread(con: duckdb.DuckDBPyConnection, program_version: str = "") -> frozenset[str]:
+    """Forms of which there are parcels to be read."""
+    rows = con.execute(f"SELECT DISTINCT form FROM {_UNREAD}", {"program": program_version}).fetchall()
+    return frozenset(form for (form,) in rows)
 
 
 def batches(parcels: Sequence[Unread], max_bytes: int) -> list[list[Unread]]:

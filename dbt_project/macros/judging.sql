@@ -1,9 +1,9 @@
 {#-
-Tests judge what this build has counted. A row that a build leaves alone was judged by the build that counted it and
-has not been written since, so a test of a big table would find the same again, at a cost that grows with every month
-on file. Keys of models counted by window and of monthly_measures hold the window or the partition, keys of facts
-counted by filing the reporter: rows that are equal by such a key are judged together. A build that counts everything
-judges everything.
+Tests judge what this build has counted. A row that a build leaves alone was judged by the build that counted
+it and has not been written since, so a test of a big table would find the same again, at a cost that grows
+with every month on file. Keys of models counted by window and of monthly_measures hold the window or the
+partition, keys of facts counted by filing the reporter: rows that are equal by such a key are judged
+together. A build that counts everything judges everything.
 -#}
 
 {#- Rows of a model that a test has to judge, as a relation. -#}
@@ -11,7 +11,8 @@ judges everything.
     {%- set node = model_named(relation.identifier) if windows_are_remembered() -%}
     {%- set replaces = node.config.get('meta', {}).get('replaces') if node -%}
     {%- if replaces in [
-        'recounted_windows', 'recounted_comparisons', 'recounted_periods', 'recounted_values', 'recounted_measures'
+        'recounted_windows', 'recounted_comparisons', 'recounted_periods', 'recounted_values',
+        'recounted_measures'
     ] -%}
         (
             select every_row.*

@@ -32,7 +32,7 @@ moments.
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a remembered figure (a row of published.kpi_values) is the one that a release (its number) printed. -#}
+{#- Whether a remembered figure (a row of published.kpi_values) is the one that this release printed. -#}
 {% macro printed_by(figure, release_no) -%}
     {{ figure }}.release_no <= {{ release_no }}
     and {{ release_no }} <= coalesce({{ figure }}.last_release_no, {{ figure }}.release_no)

@@ -2,8 +2,8 @@
 Recounting only the windows that changed. What stands in a window follows from the measures of its months,
 from who was obliged and complete in it, and from the window it is compared with (int_window_state tells each
 by a digest). A build that recounts takes out the windows whose digest has changed (int_window_changed) and
-counts them again; every other build counts all windows. Of a window that is merely compared with a changed one
-only growth is counted again: `compared` adds these windows.
+counts them again; every other build counts all windows. Of a window that is merely compared with a changed
+one only growth is counted again: `compared` adds these windows.
 
 Models here are named without ref(), which unit tests of their readers, knowing no such table, would refuse:
 window_measures and kpi_case_median say that they depend on int_window_changed, and whatever else is counted
@@ -110,7 +110,9 @@ by window reads one of these.
     )
     or (
         {{ recounted_periods() }}
-        and kpi_id in (select series.kpi_id from intermediate.kpi_series as series where series.kind = 'growth')
+        and kpi_id in (
+            select series.kpi_id from intermediate.kpi_series as series where series.kind = 'growth'
+        )
     )
     or kpi_id in {{ kpis_counted_whole() }}
 {%- endmacro %}

@@ -75,7 +75,7 @@ their sum, and `xiaobao run` names the broken rules.
             select
                 '{{ column }} refers to {{ place }}' as rule,
                 count(*) as n_rows
-            from {{ model }} as child
+            from (select * from {{ model }}) as child
             left join {{ ref(parent) }} as parent
                 on child.{{ column }} = parent.{{ field }}
             where child.{{ column }} is not null and parent.{{ field }} is null

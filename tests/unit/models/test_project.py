@@ -214,5 +214,16 @@ def test_a_partial_build_judges_the_windows_it_counted(changed: Dbt, monkeypatch
     assert not judge()
     monkeypatch.setenv("XIAOBAO_RECOUNT", "changed")
     assert not judge()
+    changed.query("UPDATE kpi.kpi_values SET basis = 'current' WHERE basis = 'nobody knows' RETURNING 1")
+    changed.query("CREATE SCHEMA IF NOT EXISTS build")
+    changed.query(
+        "CREATE OR REPLACE TABLE build.recount AS"
+        " SELECT 'int_complaint' AS fact, reporter_code AS filed_by, filing_period FROM intermediate.int_complaint"
+    )
+    assert changed.invoke("test", "--exclude-resource-type", "unit_test").success
+    changed.query(
+        "UPDATE kpi.kpi_values SET basis = 'nobody knows' "
+        "WHERE kpi_id = 'CMP-01' AND period = '2023-01' AND period_type = 'month' RETURNING 1"
+    )
     changed.query("DELETE FROM intermediate.int_window_changed WHERE period = '2023-01' RETURNING 1")
     assert judge()

@@ -27,7 +27,7 @@ from pipelines.validation.marks import BATCH_CONSTANTS, CLEAR_TEXT_PERSON, MarkP
 from pipelines.validation.read_ahead import Failed, Found, Unread, batches, read_ahead
 from pipelines.validation.screening import shown_sql
 from pipelines.validation.structure import judge_file
-from pipelines.validation.suite import validate_marks
+from pipelines.validation.suite import rows_of_batch, validate_marks
 from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import MARK_WORDS, insert_rows, store_columns
 
@@ -243,7 +243,7 @@ def _add_up(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
         CREATE OR REPLACE TEMP TABLE odd AS
         SELECT submission_no FROM (
             SELECT submission_no, {counts} FROM staged GROUP BY submission_no
-            EXCEPT SELECT submission_no, {counts} FROM {_of_batch(form)} GROUP BY submission_no)
+            EXCEPT SELECT submission_no, {counts} FROM {rows_of_batch(form)} GROUP BY submission_no)
         WHERE {str(not plan.canonical.issuperset(names)).lower()}"""
     )
     typed = ", ".join(f"sum({name})::DECIMAL(38, 6) AS {name}" for name in names)
@@ -254,7 +254,7 @@ def _add_up(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
         CREATE OR REPLACE TEMP TABLE added AS
         UNPIVOT (
             SELECT submission_no, {sums} FROM batch LEFT JOIN (
-                SELECT submission_no, {typed} FROM {_of_batch(form)}
+                SELECT submission_no, {typed} FROM {rows_of_batch(form)}
                 WHERE submission_no NOT IN (FROM odd) GROUP BY submission_no
                 UNION ALL
                 SELECT submission_no, {as_text} FROM staged
@@ -271,14 +271,6 @@ def _add_up(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> None:
         DROP TABLE added;
         DROP TABLE odd;
         """
-    )
-
-
-def _of_batch(form: Form) -> str:
-    """The stored rows of the temp table `batch`, as a subquery; the bounds let DuckDB pass over all older rows."""
-    return (
-        f"(SELECT * FROM store.{form.table} WHERE submission_no IN (SELECT submission_no FROM batch) "
-        "AND submission_no BETWEEN (SELECT min(submission_no) FROM batch) AND (SELECT max(submission_no) FROM batch))"
     )
 
 
@@ -380,7 +372,9 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, staged: pa.Table) -
     """From marks to findings: only broken rows are looked at again, and only checks that fired are spelled out."""
     form = plan.form
     any_mark = " OR ".join(f"broken_{word} <> 0" for word in range(MARK_WORDS))
-    broken = con.sql(f"SELECT submission_no, row_no FROM {_of_batch(form)} WHERE {any_mark}").to_arrow_table()
+    broken = con.sql(
+        f"SELECT submission_no, row_no FROM {rows_of_batch(form)} WHERE {any_mark}"
+    ).to_arrow_table()
     if not broken.num_rows:
         return
     con.register("broken_cells", staged.filter(_addresses(staged).is_in(_addresses(broken)).to_arrow()))
@@ -391,7 +385,7 @@ def _explode(con: duckdb.DuckDBPyConnection, plan: MarkPlan, staged: pa.Table) -
         f"""
         CREATE OR REPLACE TEMP TABLE broken_rows AS
         SELECT t.submission_no, t.row_no, {marks}, {typed}, {plan.filed_columns("s")}, {constants}
-        FROM {_of_batch(form)} AS t
+        FROM {rows_of_batch(form)} AS t
         JOIN batch AS b USING (submission_no)
         JOIN broken_cells AS s ON s.submission_no = t.submission_no AND s.row_no = t.row_no
         WHERE {any_mark}"""

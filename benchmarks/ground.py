@@ -65,13 +65,17 @@ class Target:
         return f"{self.name}: {self.reached:,.3f} {self.unit} (asked {sign} {self.asked:g} {self.unit}), {verdict}"
 
 
+#: What DuckDB may take in a reference when nothing is said; the pipeline then keeps to its own setting's default.
+_REFERENCE_MEMORY = "3GiB"
+
+
 class Ground:
     """A work folder with samples in it, and the settings that hold for both sides."""
 
     def __init__(self, work: Path) -> None:
         """Nothing is made yet."""
         self.work = work.resolve()
-        self.memory = os.environ.get("XIAOBAO_MEMORY_LIMIT", "3GiB")
+        self.memory = os.environ.get("XIAOBAO_MEMORY_LIMIT")
         self.threads = int(os.environ.get("XIAOBAO_THREADS", str(os.cpu_count() or 1)))
 
     def sample(self, volume: Volume) -> Path:
@@ -105,13 +109,17 @@ class Ground:
     def environment(self, home: Path, inbox: Path) -> dict[str, str]:
         """Environment of a measured process: ours without settings of another bureau."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("XIAOBAO_")}
-        return kept | {
-            "XIAOBAO_HOME": str(home),
-            "XIAOBAO_INBOX": inbox.resolve().as_uri(),
-            "XIAOBAO_MEMORY_LIMIT": self.memory,
-            "XIAOBAO_THREADS": str(self.threads),
-            "XIAOBAO_MAX_FILE_BYTES": str(_MAX_FILE_BYTES),
-        }
+        limit = {} if self.memory is None else {"XIAOBAO_MEMORY_LIMIT": self.memory}
+        return (
+            kept
+            | limit
+            | {
+                "XIAOBAO_HOME": str(home),
+                "XIAOBAO_INBOX": inbox.resolve().as_uri(),
+                "XIAOBAO_THREADS": str(self.threads),
+                "XIAOBAO_MAX_FILE_BYTES": str(_MAX_FILE_BYTES),
+            }
+        )
 
     def pipeline(self, home: Path, inbox: Path) -> Measured:
         """`xiaobao run` as a whole process."""
@@ -125,7 +133,7 @@ class Ground:
     def script(self, module: str, inbox: Path, database: Path) -> Measured:
         """A reference as a whole process."""
         command = [sys.executable, "-m", f"benchmarks.{module}", str(inbox), str(database)]
-        options = ["--threads", str(self.threads), "--memory", self.memory]
+        options = ["--threads", str(self.threads), "--memory", self.memory or _REFERENCE_MEMORY]
         return measure([*command, *options], self.environment(self.work, inbox), ROOT)
 
     def registered(self, inbox: Path, folder: Path) -> Path:

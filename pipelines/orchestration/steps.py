@@ -102,18 +102,18 @@ def load_form(
 ) -> FormSummary:
     """Read and check the received but unread files of a form (of some periods, or all), batch by batch.
 
-    While DuckDB stores a batch on one thread (`_STORING_THREADS`), the readers read the next. Each batch commits on its
-    own. Raises `ValidationEngineError` when the engine, not the data, is at fault.
+    While DuckDB stores a batch on one thread (`_STORING_THREADS`), the readers read the next two. Each batch commits
+    on its own. Raises `ValidationEngineError` when the engine, not the data, is at fault.
     """
     catalogue = load_catalogue()
     contract = catalogue.forms[form]
     archive = Archive(settings.archive_dir)
     rows = 0
     nothing = FormSummary(form=form, submissions=0, rows_read=0, by_period={})
-    if _is_read(settings, form):
+    program = _reader(catalogue)
+    if _is_read(settings, form, program):
         return nothing
     with _warehouse(settings, catalogue, threads=_STORING_THREADS, notes_unread=True) as con:
-        program = _reader(catalogue)
         waiting = unread(con, contract, periods, program)
         if not waiting:
             return nothing
@@ -259,8 +259,8 @@ def code_version() -> str:
         return "0+unknown"
 
 
-#: Build database -> its file as this process left it, and the forms that were still to be read then.
-_left_unread: dict[Path, tuple[object, frozenset[str]]] = {}
+#: Build database -> its file as this process left it, and the forms that this version still had to read then.
+_left_unread: dict[Path, tuple[object, str, frozenset[str]]] = {}
 
 
 @contextmanager
@@ -280,20 +280,25 @@ def _warehouse(
         prepare_registry(con)
         require_same_key(con)
         yield con
-        left = forms_unread(con, _reader(catalogue)) if notes_unread else None
+        reader = _reader(catalogue)
+        left = forms_unread(con, reader) if notes_unread else None
     finally:
         con.close()
     if left is not None:
-        _left_unread[settings.build_database] = (_stamp(settings.build_database), left)
+        _left_unread[settings.build_database] = (_stamp(settings.build_database), reader, left)
 
 
-def _is_read(settings: Settings, form: str) -> bool:
+def _is_read(settings: Settings, form: str, reader: str) -> bool:
     """Whether this process knows, without opening the build database, that nothing of a form is to be read.
 
     A run asks for some twenty forms of which nothing came; opening the database for each would cost it a second.
     """
-    stamp, left = _left_unread.get(settings.build_database, (None, frozenset()))
-    return stamp is not None and stamp == _stamp(settings.build_database) and form not in left
+    stamp, noted_by, left = _left_unread.get(settings.build_database, (None, "", frozenset()))
+    return (
+        stamp is not None
+        and (stamp, noted_by) == (_stamp(settings.build_database), reader)
+        and form not in left
+    )
 
 
 def _stamp(database: Path) -> object:

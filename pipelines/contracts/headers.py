@@ -8,6 +8,10 @@ form (:meth:`pipelines.contracts.model.Form.header_map`) or the search for the h
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
+
+#: The headers of all contracts are fewer, and come again with every file; longer texts are no headers.
+_REMEMBERED, _LONGEST_REMEMBERED = 4096, 100
 
 
 def normalise_header(text: str) -> str:
@@ -16,8 +20,15 @@ def normalise_header(text: str) -> str:
     Letters keep their case. Zero-width characters and the byte order mark, which spreadsheets and web pages
     leave behind and nobody can see, count as whitespace.
     """
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _normalised(text)
+
+
+def _normalised(text: str) -> str:
     composed = unicodedata.normalize("NFKC", text)
     return "".join(char for char in composed if not char.isspace() and unicodedata.category(char) != "Cf")
+
+
+_remembered = lru_cache(_REMEMBERED)(_normalised)
 
 
 def normalise_sheet_name(text: str) -> str:

@@ -69,7 +69,7 @@ _CODES = re.compile(r"\{codes:([A-Z0-9_]+)(?::([A-Z]))?\}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MESSAGE_PLACEHOLDERS = {"value", "expected", "column", "header"}
 _RELATION = re.compile(
-    r"\{(?:self|self\.all|self\.others|self\.previous|submissions|rollup|working_days|reporters|forms|rules|releases|"
+    r"\{(?:self|self\.all|self\.others|self\.previous|submissions|rollup|repeats|working_days|reporters|forms|rules|releases|"
     r"([A-Z][A-Z0-9]*)(?:\.counterpart|\.known|\.accepted)?)\}"
 )
 _ACCEPTED = re.compile(r"\{([A-Z][A-Z0-9]*)\.accepted\}")

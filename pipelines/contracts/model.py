@@ -186,8 +186,8 @@ class Rule:
         query: SQL of a query rule with the columns submission_no, row_no, value, expected, one row per
             finding, and column_name if not all findings blame the first field; relations are written
             ``{self}``, ``{self.all}``, ``{self.others}``, ``{self.previous}``, ``{submissions}``, ``{F02}``,
-            ``{F02.counterpart}``, ``{R01.known}``, ``{R04.accepted}``, ``{rollup}``, ``{working_days}``,
-            ``{reporters}``, ``{releases}``, ``{forms}``, ``{rules}``.
+            ``{F02.counterpart}``, ``{R01.known}``, ``{R04.accepted}``, ``{rollup}``, ``{repeats}``,
+            ``{working_days}``, ``{reporters}``, ``{releases}``, ``{forms}``, ``{rules}``.
         needs: forms whose counterpart must exist (``previous``: the form itself, of the period before; ``release``: a
                 release made before the signature), else
             the verdict is not_run for that submission.

@@ -606,6 +606,9 @@ class Explainer:
         }
         if {"submission_id", "row_no"} <= columns:
             return "submission_id, row_no, NULL"
+        if {"submission_no", "row_no"} <= columns:
+            named = f"SELECT submission_id FROM ledger.parcel AS p WHERE p.submission_no = {source.fact}.submission_no"
+            return f"({named}), row_no, NULL"
         if {"form", "period"} <= columns:
             of_first = source.fact == _OBLIGATIONS and source.amount in _OF_FIRST_VERSIONS
             version = "min_by" if of_first else "max_by"

@@ -22,10 +22,12 @@ from pipelines.warehouse.schema import CARRIED_FROM, insert_rows, undeleted
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
 _KNOWN = re.compile(r"\{([A-Z0-9]+)\.(?:known|accepted)\}")
 _OTHERS = "{self.others}"
+_REPEATS = "{repeats}"
 #: Narrows `g` to versions that were accepted, whatever has become of them since.
 _ACCEPTED = "JOIN ledger.standing AS a ON a.submission_no = g.submission_no AND a.sys_from IS NOT NULL"
 _TABLES = {
     "rollup": "rollup",
+    "repeats": "repeats",
     "releases": "released_month",
     "working_days": "reference.working_days",
     "reporters": "registry.reporters",
@@ -77,7 +79,8 @@ def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
 
 def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """Create the relations that query rules read: `rollup`, `released_month` (release_no, as_of, period: the months
-    that each release states), and who stands opposite whom (`counterpart`).
+    that each release states), `repeats` (submission_no, row_no: rows whose own number stands in other rows of the same
+    filing too), and who stands opposite whom (`counterpart`).
 
     `counterpart` (for_submission_no, for_form, need, submission_no) holds one filing per submission and need: a form
     code, or `previous` for the same form's filing of the period before. Who has withdrawn has not filed, and a
@@ -182,6 +185,7 @@ def prepare_relations(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> N
         )
     _prepare_known(con, read)
     _prepare_others(con, read)
+    _prepare_repeats(con, catalogue, read)
 
 
 def _under_check(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> list[Form]:
@@ -283,6 +287,36 @@ def _prepare_known(con: duckdb.DuckDBPyConnection, forms: Sequence[Form]) -> Non
             FROM accepted AS a
             JOIN filed.{form.table} AS r ON r.submission_no = a.submission_no AND a.form = '{form.code}'
             JOIN readable AS s ON s.submission_no = r.submission_no"""
+        )
+
+
+def _prepare_repeats(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, forms: Sequence[Form]) -> None:
+    """`repeats`: of the filings under check, and of those opposite that a rule asks for repeats, the rows whose own
+    number (the last key column) occurs more than once in their file. Ids are grouped here once, whoever asks."""
+    con.execute("CREATE OR REPLACE TEMP TABLE repeats (submission_no UINTEGER, row_no UINTEGER)")
+    asking = [
+        (form.code,)
+        for form in catalogue.forms.values()
+        if any(_REPEATS in (rule.query or "") for rule in catalogue.rules_for(form))
+    ]
+    con.execute("CREATE OR REPLACE TEMP TABLE asks_repeats (form VARCHAR)")
+    insert_rows(con, "asks_repeats", asking)
+    for form in forms:
+        own = form.key[-1]
+        rows = f"""(
+            SELECT r.submission_no, r.row_no, r.{own} FROM store.{form.table} AS r
+            WHERE {undeleted("r")} AND r.{own} IS NOT NULL AND r.submission_no IN (
+                SELECT submission_no FROM submissions_{form.table}
+                UNION ALL
+                SELECT submission_no FROM counterpart
+                WHERE need = '{form.code}' AND for_form IN (SELECT form FROM asks_repeats)))"""
+        con.execute(
+            f"""
+            INSERT INTO repeats
+            SELECT r.submission_no, r.row_no FROM {rows} AS r
+            SEMI JOIN (
+                SELECT submission_no, {own} FROM {rows} GROUP BY submission_no, {own} HAVING count(*) > 1) AS o
+                ON o.submission_no = r.submission_no AND o.{own} = r.{own}"""
         )
 
 
@@ -505,10 +539,9 @@ def _key_unique(con: duckdb.DuckDBPyConnection, form: Form, rule: Rule) -> None:
         SELECT submission_no, '{rule.code}', 'settle', row_no, '{own}', {shown}, concat(copies, ' ×'), NULL
         FROM (
             SELECT submission_no, row_no, {own}, count(*) OVER (PARTITION BY submission_no, {key}) AS copies
-            FROM self_{form.table}
-            WHERE (submission_no, {key}) IN (
-                SELECT (submission_no, {key}) FROM self_{form.table}
-                WHERE {own} IS NOT NULL GROUP BY submission_no, {key} HAVING count(*) > 1))"""
+            FROM self_{form.table} SEMI JOIN repeats USING (submission_no, row_no)
+            WHERE {" AND ".join(f"{name} IS NOT NULL" for name in form.key)})
+        WHERE copies > 1"""
     )
 
 

@@ -100,6 +100,12 @@ class Bureau:
             name, _, part = match[1].partition(".")
             if name == "submissions":
                 return f"(FROM subs WHERE submission_no IN ({numbers}))"
+            if name == "repeats":
+                return " UNION ALL ".join(
+                    f"(SELECT submission_no, row_no FROM rows_{one} WHERE {form.key[-1]} IS NOT NULL "
+                    f"QUALIFY count(*) OVER (PARTITION BY submission_no, {form.key[-1]}) > 1)"
+                    for one, form in self.catalogue.forms.items()
+                ).join(("(", ")"))
             if name in ("rollup", "reporters", "forms", "rules", "releases"):
                 return "rollup_pairs" if name == "rollup" else name
             form = code if name == "self" else name

@@ -1,12 +1,12 @@
 -- 回访: one row per call-back. The cohort of a rate are new policies that must be called, by the end of
 -- cooling-off; a policy whose cooling-off has not ended before the run's date is outside numerator and
--- denominator (E6).
+-- denominator (E6). Millions of rows: each is named by its filing's number and its row, and no longer text that
+-- nobody asks of it is kept.
 {{ config(materialized='incremental', incremental_strategy='recount', on_schema_change='fail') }}
 with call_backs as (
     select
         call_back.reporter_code,
-        call_back.callback_id,
-        call_back.submission_id,
+        call_back.submission_no,
         call_back.row_no,
         call_back.filing_period,
         call_back.agent_code,
@@ -31,8 +31,7 @@ with call_backs as (
 
 select
     reporter_code,
-    callback_id,
-    submission_id,
+    submission_no,
     row_no,
     filing_period,
     agent_code,

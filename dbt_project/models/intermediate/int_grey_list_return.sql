@@ -78,7 +78,7 @@ active as (
         reporter_code,
         current_code,
         person_hash,
-        submission_id,
+        submission_no,
         row_no,
         action_date as active_on
     from actions
@@ -88,7 +88,7 @@ active as (
         agents.reporter_code,
         agents.current_code,
         agents.person_hash,
-        call_back.submission_id,
+        call_back.submission_no,
         call_back.row_no,
         call_back.issue_date as active_on
     from agents
@@ -114,7 +114,7 @@ seen as (
         listed.person_hash,
         active.reporter_code,
         active.current_code,
-        active.submission_id,
+        active.submission_no,
         active.row_no,
         active.active_on
     from listed
@@ -130,7 +130,7 @@ seen as (
             and coalesce(listed.removed_on > month_ends.last_day, true)
     qualify row_number() over (
         partition by month_ends.month, listed.person_hash, active.reporter_code
-        order by active.active_on desc, active.submission_id desc, active.row_no desc
+        order by active.active_on desc, active.submission_no desc, active.row_no desc
     ) = 1
 )
 
@@ -138,7 +138,7 @@ select
     seen.month,
     seen.person_hash,
     seen.reporter_code,
-    seen.submission_id,
+    seen.submission_no,
     seen.row_no
 from seen
 left join departures as departure

@@ -3,7 +3,7 @@
 select
     sales_action.reporter_code,
     sales_action.action_id,
-    sales_action.submission_id,
+    sales_action.submission_no,
     sales_action.row_no,
     sales_action.filing_period,
     sales_action.person_hash,

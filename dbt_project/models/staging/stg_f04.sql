@@ -8,6 +8,7 @@
         'sales_channel', 'agent_code', 'must_call', 'exempt_reason', 'attempts', 'first_attempt_at',
         'method', 'completed_at', 'q1_is_holder', 'q2_bought_signed', 'q3_read_docs', 'q4_liability',
         'q5_surrender_loss', 'q6_cooling_off', 'q7_pay_term', 'success', 'receipt_signed_on',
-        'recording_ref', 'problem_id', 'filing_period', 'submission_id', 'row_no', 'sys_from',
+        'recording_ref', 'problem_id', 'filing_period', 'submission_id', 'submission_no', 'row_no',
+        'sys_from',
     ]
 ) }}

@@ -5,6 +5,7 @@
     columns=[
         'reporter_code', 'org_code', 'region_code', 'action_id', 'agent_code', 'person_hash',
         'action_type', 'action_date', 'basis', 'complaint_id', 'manager_level', 'valid_until',
-        'moves_24m', 'filing_period', 'submission_id', 'row_no', 'sys_from',
+        'moves_24m', 'filing_period', 'submission_id', 'submission_no', 'row_no',
+        'sys_from',
     ]
 ) }}

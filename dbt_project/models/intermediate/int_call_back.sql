@@ -1,7 +1,7 @@
 -- 回访: one row per call-back. The cohort of a rate are new policies that must be called, by the end of
 -- cooling-off; a policy whose cooling-off has not ended before the run's date is outside numerator and
--- denominator (E6). Millions of rows: each is named by its filing's number and its row, and no longer text that
--- nobody asks of it is kept.
+-- denominator (E6). There are millions of rows: a row is named by its filing's number, and no text is kept
+-- that nobody asks of it.
 {{ config(materialized='incremental', incremental_strategy='recount', on_schema_change='fail') }}
 with call_backs as (
     select

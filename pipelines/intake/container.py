@@ -242,7 +242,7 @@ class _Extent:
             self.last_row = max(self.last_row, int(found.rows.max()))
             self.last_column = max(self.last_column, int(found.columns.max()))
         if self.is_sheet and self.is_plain:
-            self.numbers.add(found)
+            self.numbers.add(piece, found)
         if not (self.is_sheet and self.numbers.understood):  # what is understood has none
             self.has_errors |= b' t="e"' in piece
 
@@ -285,6 +285,7 @@ def _extent(pieces: Iterator[bytes]) -> _Extent:
             extent.is_sheet = b"sheetData" in piece or has_nul
             extent.is_plain &= not has_nul
         extent.add(piece)
+    extent.numbers.finish()
     return extent
 
 

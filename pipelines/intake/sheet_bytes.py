@@ -8,6 +8,7 @@ Does not belong here: what follows from it (`container`), text (`xlsx_reader`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from xml.parsers import expat
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,16 @@ Places = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
-#: Zeros around a piece, so that looking a little before or behind a tag never leaves it.
-_BEFORE, _BEHIND = 16, 32
+#: Around a piece: looking a little before or behind a tag never leaves it, and a last tag begins where it ends.
+_BEFORE, _BEHIND = bytes(16), b"<" + bytes(31)
 _MOST_LETTERS, _MOST_DIGITS = 3, 7
 #: Bytes of the longest number that a spreadsheet writes (-1.7976931348623157E+308).
 _LONGEST_NUMBER = 24
 _MOST_STYLE_DIGITS = 5
+#: The end of a row, and the next.
+_NEXT_ROW = b"</row><row"
+#: Bytes of what stands around the rows, at most: columns' widths before, lists of choices behind.
+_LARGEST_FRAME = 1 << 20
 #: More columns than letters can name: a cell's place in reading order is row * this + column.
 _ROW_STEP = 1 << 15
 
@@ -38,8 +43,8 @@ class Tags:
 
     `longer` counts those whose names go on with a letter, which are no cells (`<col`); `declares` tells of `<!`,
     `may_be_prefixed` of `:c`. `rows` and `columns` count from 1. What `Numbers` goes on from: `text` is the piece
-    between zeros, `places` where its tags begin, `cells` which of those the cells are, `quotes` where their addresses
-    end.
+    with a little around it, `places` where its tags begin (and at last where it ends), `cells` which of those the cells
+    are, `quotes` where their addresses end.
     """
 
     begun: int
@@ -56,7 +61,7 @@ class Tags:
 
 def tags(piece: bytes) -> Tags:
     """Find the cells of a piece that no tag crosses."""
-    text = np.frombuffer(b"".join((bytes(_BEFORE), piece, bytes(_BEHIND))), np.uint8)
+    text = np.frombuffer(b"".join((_BEFORE, piece, _BEHIND)), np.uint8)
     places = np.flatnonzero(text == ord("<"))
     second = text[places + 1]
     declares = bool((second == ord("!")).any())
@@ -105,7 +110,8 @@ class Numbers:
     """Where a sheet holds numbers (dates are numbers too), while its pieces are gone through in order.
 
     `understood` is False once something stands in the sheet of which this cannot tell whether it is a number or text,
-    or when cells are not in order; then nothing else here is of use.
+    or that is not in the order in which spreadsheet programs write; then nothing else here is of use. `cells` counts
+    the filled ones, which reach from `first_row` and `first_column` to the last.
     """
 
     def __init__(self) -> None:
@@ -114,17 +120,21 @@ class Numbers:
         self.cells = 0
         self.first_row = self.first_column = _ROW_STEP << 15
         self.last_row = self.last_column = 0
+        self._frame = b""
+        self._begun = self._ended = False
         self._before = 0
         self._rows: list[Places] = []
         self._columns: list[Places] = []
         self._texts: list[pa.Array] = []
 
-    def add(self, found: Tags) -> None:
+    def add(self, piece: bytes, found: Tags) -> None:
         """Look at the contents of a piece's cells, of which all are plain."""
         if self.understood:
-            self.understood = not found.declares and self._add(found)
-        if not self.understood:
-            self._rows, self._columns, self._texts = [], [], []
+            self.understood = not found.declares and self._add(piece, found)
+
+    def finish(self) -> None:
+        """Look at what stood around the rows, when no piece is left."""
+        self.understood = self.understood and self._ended and _is_well_formed(self._frame)
 
     def all(self) -> tuple[Places, Places, pa.Array]:
         """Row, column (from 1) and text as filed of every number."""
@@ -132,35 +142,49 @@ class Numbers:
             return np.zeros(0, np.int32), np.zeros(0, np.int32), pa.array([], pa.string())
         return np.concatenate(self._rows), np.concatenate(self._columns), pa.concat_arrays(self._texts)
 
-    def _add(self, found: Tags) -> bool:
+    def _add(self, piece: bytes, found: Tags) -> bool:
         if not len(found.rows):
-            return True
-        if not self._in_order(found) or found.cells[-1] + 1 == len(
-            found.places
-        ):  # or the last cell does not end
+            self._frame += piece
+            return self._begun == self._ended and len(self._frame) <= _LARGEST_FRAME
+        contents = _contents(found) if self._begins(piece, found) and self._in_order(found) else None
+        if contents is None or not self._ends(piece, found, int(contents.after[-1])):
             return False
-        rows, columns, cells, quotes, text = found.rows, found.columns, found.cells, found.quotes, found.text
-        following = found.places[cells + 1]
-        if (text[following - 1] != ord(">")).any():
-            return False
-        filled = text[following - 2] != ord("/")
-        if not filled.all():
-            rows, columns, cells, quotes = rows[filled], columns[filled], cells[filled], quotes[filled]
-            following = following[filled]
+        rows, columns, quotes, opened = found.rows, found.columns, found.quotes, contents.opened
+        if not contents.filled.all():
+            rows, columns, quotes = rows[contents.filled], columns[contents.filled], quotes[contents.filled]
         if not len(rows):
             return True
         self.cells += len(rows)
         self.first_row, self.last_row = min(self.first_row, int(rows[0])), int(rows[-1])
         self.first_column = min(self.first_column, int(columns.min()))
         self.last_column = max(self.last_column, int(columns.max()))
-        numbers = _numbers(text, quotes + 1, following - 1)
-        filed = None if numbers is None else _values(text, found.places, cells[numbers] + 1)
+        numbers = _numbers(found.text, quotes + 1, opened - 1)
+        filed = None if numbers is None else _values(found.text, opened[numbers], contents.closed[numbers])
         if filed is None:
             return False
         self._rows.append(rows[numbers])
         self._columns.append(columns[numbers])
         self._texts.append(filed)
         return True
+
+    def _begins(self, piece: bytes, found: Tags) -> bool:
+        """Whether a cell comes first, or first in the first row."""
+        first = found.cells[0]
+        if self._begun:
+            return first == 0 and not self._ended
+        self._begun = True
+        head, row, rest = piece[: found.places[first] - len(_BEFORE)].rpartition(b"<row")
+        self._frame += head
+        return bool(row) and head.endswith(b"<sheetData>") and b"<" not in rest
+
+    def _ends(self, piece: bytes, found: Tags, after: int) -> bool:
+        """Whether behind the piece's last cell, before this tag, comes a cell, a row, or the end of the rows."""
+        rest = piece[found.places[after] - len(_BEFORE) :]
+        if rest.startswith(b"</row></sheetData>"):
+            self._ended = True
+            self._frame += rest[len(b"</row>") :]
+            return len(self._frame) <= _LARGEST_FRAME
+        return not rest or (rest.startswith(_NEXT_ROW) and rest.count(b"<") == 2)  # noqa: PLR2004 - of a row, of the next
 
     def _in_order(self, found: Tags) -> bool:
         """Whether each cell stands behind the one before, row by row."""
@@ -169,15 +193,74 @@ class Numbers:
         return bool(places[0] > before and (places[1:] > places[:-1]).all())
 
 
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """Of each cell whether it is `filled` and which tag comes `after`; of the filled ones where contents begin and end."""
+
+    filled: Mask
+    after: Whole
+    opened: Whole
+    closed: Whole
+
+
+def _contents(found: Tags) -> _Contents | None:
+    """What cells hold: `<v>` or `<is><t>`, text, end tags; None if there is anything else in them or between."""
+    text, places, cells = found.text, found.places, found.cells
+    opened = places[cells + 1]
+    filled = text[opened - 2] != ord("/")
+    inline = filled & (text[opened + 1] == ord("i"))
+    after = cells + 1 + np.where(filled, np.where(inline, 5, 3), 0)
+    if (text[opened - 1] != ord(">")).any() or after[-1] >= len(places):
+        return None
+    closed = places[np.minimum(cells + np.where(inline, 3, 2), len(places) - 1)]
+    if not filled.all():
+        cells, opened, closed, inline = (each[filled] for each in (cells, opened, closed, inline))
+    ending = _words(text, closed)
+    good = (text[opened + 1] == ord("v")) & (text[opened + 2] == ord(">")) & (ending == _word(b"</v></c>"))
+    sizes = np.where(inline, len(b"</t></is></c>"), len(b"</v></c>"))
+    if inline.any():
+        good |= (
+            inline
+            & (_words(text, opened) & np.uint64((1 << 48) - 1) == _word(b"<is><t"))
+            & (ending == _word(b"</t></is"))
+            & (_words(text, closed + 5) == _word(b"/is></c>"))
+        )
+    good &= places[after[filled]] == closed + sizes
+    gaps = np.flatnonzero(found.cells[1:] != after[:-1])
+    rows = places[after[gaps]]
+    good_rows = (_words(text, rows) == _word(_NEXT_ROW[:8])) & (
+        _words(text, rows + 2) == _word(_NEXT_ROW[2:])
+    )
+    good_rows &= found.cells[gaps + 1] - after[gaps] == 2  # noqa: PLR2004 - the end of a row and the next
+    return _Contents(filled, after, opened, closed) if good.all() and good_rows.all() else None
+
+
+def _words(text: Bytes, at: Whole) -> npt.NDArray[np.uint64]:
+    """Eight bytes from each of these places, as one number."""
+    window = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(text, 8)[at])
+    return window.view("<u8")[:, 0]
+
+
+def _is_well_formed(frame: bytes) -> bool:
+    """Whether a sheet would be XML if it had no rows."""
+    parser = expat.ParserCreate()
+    try:
+        parser.Parse(frame, True)  # noqa: FBT003 - the last piece
+    except (expat.ExpatError, ValueError, LookupError):  # or an encoding that it does not know
+        return False
+    return True
+
+
 def _numbers(text: Bytes, start: Whole, end: Whole) -> Mask | None:
     """Which cells hold numbers, by the attributes from their address up to `end`; None if some are not understood."""
-    last = np.lib.stride_tricks.sliding_window_view(text, 16)[end - 16]
-    earlier, later = np.ascontiguousarray(last).view("<u8").T
+    later = _words(text, end - 8)
     six = later >> np.uint64(16)
     said = six == _word(b' t="n"')
     typed = np.where(said | (six == _word(b' t="s"')), 6, 0)
     typed[later == _word(b' t="str"')] = 8
-    typed[(later == _word(b'lineStr"')) & (earlier >> np.uint64(16) == _word(b' t="in'))] = 14
+    inline = np.flatnonzero(later == _word(b'lineStr"'))
+    if len(inline):
+        typed[inline[_words(text, end[inline] - 14) == _word(b' t="inli')]] = 14
     rest = end - typed
     more = rest != start
     if not _all_styles(text, start[more], rest[more]):
@@ -202,14 +285,11 @@ def _all_styles(text: Bytes, start: Whole, end: Whole) -> bool:
     return bool(good.all())
 
 
-def _values(text: Bytes, places: Whole, opening: Whole) -> pa.Array | None:
-    """What stands between each `<v>` among the tags and its end tag; None if it is something else, or too long."""
-    opened, closed = places[opening], places[np.minimum(opening + 1, len(places) - 1)]
-    start = opened + 3
+def _values(text: Bytes, opened: Whole, closed: Whole) -> pa.Array | None:
+    """What stands between each `<v>` and its end tag; None if it is none of ours, or too long, for a number."""
+    start = opened + len(b"<v>")
     sizes = closed - start
-    good = (sizes > 0) & (sizes <= _LONGEST_NUMBER)
-    good &= (text[opened + 1] == ord("v")) & (text[opened + 2] == ord(">")) & (text[closed + 1] == ord("/"))
-    if not good.all():
+    if not ((sizes > 0) & (sizes <= _LONGEST_NUMBER) & (text[opened + 1] == ord("v"))).all():
         return None
     offsets = np.zeros(len(start) + 1, np.int32)
     np.cumsum(sizes, out=offsets[1:])

@@ -29,12 +29,11 @@ if TYPE_CHECKING:
 Read = TypeVar("Read")
 
 #: Filled cells of a sheet from which on columns pay; a workbook of smaller ones is read cell by cell.
-SMALLEST_SHEET = 20_000
+SMALLEST_SHEET = 2_000
 _SHEETS = "xl/worksheets/"
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-#: How fastexcel writes a moment. Spreadsheets count a day too many up to February 1900, and before are only times.
-_MOMENT = r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?$"
+#: Before, spreadsheets count a day too many or mean a time of any day. Text sorts as days do, and a sign before.
 _FIRST_DAY = "1900-03-01"
 _DAY, _SECOND, _MIDNIGHT = len("2024-01-31"), len("2024-01-31 00:00:00"), " 00:00:00"
 #: Number formats of elapsed time: [h]:mm, also by its number; fastexcel writes it as a moment.
@@ -85,11 +84,9 @@ def column_book(book: Safe) -> ColumnBook | None:
     import fastexcel  # most filings are CSV
 
     reader = _tried(lambda: fastexcel.read_excel(book.data))
-    return (
-        None
-        if reader is None
-        else ColumnBook(reader, {name: book.numbers[part] for name, part in parts.items()})
-    )
+    if reader is None:
+        return None
+    return ColumnBook(reader, {name: book.numbers[part] for name, part in parts.items()})
 
 
 def _sheet_parts(data: bytes) -> Mapping[str, str]:
@@ -110,7 +107,7 @@ def _sheet_parts(data: bytes) -> Mapping[str, str]:
             )
             for sheet in ET.fromstring(directory).iterfind("{*}sheets/{*}sheet")  # noqa: S314
         ]
-    except (zipfile.BadZipFile, ET.ParseError, KeyError, StopIteration):
+    except (zipfile.BadZipFile, ET.ParseError, LookupError, ValueError, StopIteration):
         return {}
     parts = {
         name: target.removeprefix("/") if target.startswith("/") else f"xl/{target}" for name, target in found
@@ -126,10 +123,15 @@ def _tried(read: Callable[[], Read]) -> Read | None:
         raise
     except Exception:  # noqa: BLE001 - see above
         return None
-    except BaseException as error:  # a Rust panic is no Exception, and its class cannot be imported
-        if type(error).__name__ != "PanicException":
+    except BaseException as error:
+        if not is_panic(error):
             raise
         return None
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether Rust gave up: that is no Exception, and its class cannot be imported."""
+    return type(error).__name__ == "PanicException"
 
 
 def _with_numbers(column: pa.Array, rows: np.ndarray, filed: pa.Array) -> pa.Array | None:
@@ -141,7 +143,8 @@ def _with_numbers(column: pa.Array, rows: np.ndarray, filed: pa.Array) -> pa.Arr
         return None
     is_moment = pc.match_substring(shown, ":")
     moments, numbers = shown.filter(is_moment), filed.filter(pc.invert(is_moment))
-    if not (_are_moments(moments) and (written := _canonical_numbers(numbers)) is not None):
+    written = _canonical_numbers(numbers)
+    if written is None or (len(moments) and pc.min(moments).as_py() < _FIRST_DAY):
         return None
     canonical = _canonical_moments(moments)
     if not len(canonical):
@@ -156,15 +159,13 @@ def _with_numbers(column: pa.Array, rows: np.ndarray, filed: pa.Array) -> pa.Arr
     return pc.replace_with_mask(column, pa.array(mask), canonical)
 
 
-def _are_moments(shown: pa.Array) -> bool:
-    return not len(shown) or bool(
-        pc.all(pc.match_substring_regex(shown, _MOMENT)).as_py() and pc.min(shown).as_py() >= _FIRST_DAY
-    )
-
-
 def _canonical_moments(shown: pa.Array) -> pa.Array:
     """Days without a time where it is midnight, seconds not rounded."""
+    if not len(shown):
+        return shown
     days = pc.ends_with(shown, _MIDNIGHT)
+    if pc.all(days).as_py():
+        return pc.utf8_slice_codeunits(shown, 0, _DAY)
     return pc.if_else(
         days, pc.utf8_slice_codeunits(shown, 0, _DAY), pc.utf8_slice_codeunits(shown, 0, _SECOND)
     )

@@ -32,7 +32,7 @@ from pipelines.intake.grid import (
     map_headers,
     text_table,
 )
-from pipelines.intake.sheet_columns import column_book
+from pipelines.intake.sheet_columns import column_book, is_panic
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -86,9 +86,10 @@ class CellSheet:
         self._seen: list[tuple[int, Sequence[object]]] = []
 
     def _values(self) -> Iterator[tuple[int, Sequence[object]]]:
-        """Number and values of every row, each as wide as the sheet."""
-        for number, values in self._rows:
-            yield number, [*self._left, *values] if self._left else values
+        """Number and values of every row, each as wide as the sheet; a number may be too large for its date format."""
+        with _read_as_damaged(f"工作表“{self.name}”已损坏,无法读取"):
+            for number, values in self._rows:
+                yield number, [*self._left, *values] if self._left else values
 
     def rows(self) -> Iterator[Row]:
         """The rows that hold something."""
@@ -206,8 +207,8 @@ def _read_as_damaged(detail: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise damaged(detail, error) from error
-    except BaseException as error:  # a Rust panic is no Exception, and its class cannot be imported
-        if type(error).__name__ != "PanicException":
+    except BaseException as error:
+        if not is_panic(error):
             raise
         raise damaged(detail, f"{type(error).__name__}: {error}") from error
 
@@ -298,8 +299,8 @@ def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
     last = header.number
     for first, columns in sheet.below(header.number):
         numbers = pa.array(range(first, first + len(columns[0])), pa.uint32())
-        filled = reduce(pc.or_, (pc.is_valid(column) for column in columns))
-        if not pc.all(filled).as_py():
+        if all(column.null_count for column in columns):
+            filled = reduce(pc.or_, (pc.is_valid(column) for column in columns))
             numbers, columns = numbers.filter(filled), [column.filter(filled) for column in columns]  # noqa: PLW2901
         if not faults:
             grid.faults.extend(_strays(grid, numbers, columns))
@@ -311,7 +312,7 @@ def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
     if not grid.faults:
         names = [f"c{h.position}" for h in grid.headers]
         empty = pa.schema([*((name, pa.string()) for name in names), ("row_no", pa.uint32())]).empty_table()
-        table = pa.concat_tables(block.select(empty.column_names) for block in [empty, *blocks])
+        table = pa.concat_tables(block.select(empty.column_names) for block in blocks or [empty])
         table = table.combine_chunks()
         by_name = {h.column_name: table[f"c{h.position}"] for h in grid.headers}
         grid.pieces = [keep(text_table(form, by_name, table["row_no"]))]

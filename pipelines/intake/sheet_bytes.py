@@ -18,6 +18,7 @@ Whole = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
 
 #: Around a piece: looking a little before or behind a tag never leaves it, and a last tag begins where it ends.
 _BEFORE, _BEHIND = bytes(16), b"<" + bytes(31)
@@ -35,6 +36,10 @@ _ROW_STEP = 1 << 15
 
 def _word(text: bytes) -> int:
     return int.from_bytes(text, "little")
+
+
+#: The type of a cell whose text is shared.
+_SHARED = _word(b' t="s"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +75,18 @@ def tags(piece: bytes) -> Tags:
     begun = len(cells)
     at = places[cells] + 2
     longer = int(np.count_nonzero(_letters(text[at] & np.uint8(0xDF))))
-    # one row of this for each character behind `<c`: ` r="`, letters, digits, a quote
-    behind = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(text, 16)[at].T)
-    good = (
-        (behind[0] == ord(" ")) & (behind[1] == ord("r")) & (behind[2] == ord("=")) & (behind[3] == ord('"'))
-    )
-    column, row = np.zeros(begun, np.int32), np.zeros(begun, np.int32)
-    more, letters = good, np.zeros(begun, np.uint8)
+    words = _words(text, at)  # ` r="` and what follows: letters, digits, a quote
+    good = words & np.uint64(0xFFFFFFFF) == _word(b' r="')
+    column, letters, more = np.zeros(begun, np.int32), np.zeros(begun, np.uint8), good
     for place in range(4, 4 + _MOST_LETTERS):
-        more = more & _letters(behind[place])
-        if not more.any():
-            break
-        column = np.where(more, column * 26 + (behind[place] - np.uint8(64)), column)
+        letter = (words >> np.uint64(8 * place)).astype(np.uint8)
+        more = more & _letters(letter)
+        column = np.where(more, column * 26 + (letter - np.uint8(64)), column)
         letters += more
-    more, digits = good & (letters > 0), np.zeros(begun, np.uint8)
-    for place in range(5, 4 + _MOST_LETTERS + _MOST_DIGITS):
-        digit = behind[place] - np.uint8(48)
-        here = letters <= place - 4
-        more &= ~here | (digit < 10)  # noqa: PLR2004 - a digit
-        if not more.any():
-            break
-        here &= more
-        here &= digits < _MOST_DIGITS
-        row = np.where(here, row * 10 + digit, row)
-        digits += here
+    row, digits = _leading_number(_words(text, at + 4 + letters))
+    good &= (letters > 0) & (digits > 0) & (digits <= _MOST_DIGITS)
     quotes = at + 4 + letters + digits
-    good &= (digits > 0) & (text[quotes] == ord('"'))
+    good &= text[quotes] == ord('"')
     if not good.all():
         row, column, cells, quotes = row[good], column[good], cells[good], quotes[good]
     return Tags(begun, longer, declares, may_be_prefixed, row, column, text, places, cells, quotes)
@@ -104,6 +95,20 @@ def tags(piece: bytes) -> Tags:
 def _letters(characters: Bytes) -> Mask:
     within: Mask = characters - np.uint8(ord("A")) < 26  # noqa: PLR2004 - of the alphabet
     return within
+
+
+def _leading_number(words: Words) -> tuple[Places, Bytes]:
+    """The number with which each eight bytes begin, and its digits; all eight bytes are calculated with at once."""
+    values = words ^ np.uint64(0x3030303030303030)  # a digit's byte is its value
+    no_digits = ((values + np.uint64(0x7676767676767676)) | values) & np.uint64(0x8080808080808080)
+    digits = np.bitwise_count(~no_digits & (no_digits - np.uint64(1))) >> np.uint8(
+        3
+    )  # bytes before the first of those
+    values <<= np.uint64(64) - np.uint64(8) * digits  # zeros before the number
+    values = (values * np.uint64(10) + (values >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    values = (values * np.uint64(100) + (values >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    values = (values * np.uint64(10000) + (values >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
+    return values.astype(np.int32), digits
 
 
 class Numbers:
@@ -195,7 +200,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """Of each cell whether it is `filled` and which tag comes `after`; of the filled ones where contents begin and end."""
+    """Of each cell whether it is `filled` and which tag comes `after`; of filled ones where contents begin and end."""
 
     filled: Mask
     after: Whole
@@ -209,22 +214,23 @@ def _contents(found: Tags) -> _Contents | None:
     opened = places[cells + 1]
     filled = text[opened - 2] != ord("/")
     inline = filled & (text[opened + 1] == ord("i"))
-    after = cells + 1 + np.where(filled, np.where(inline, 5, 3), 0)
+    has_inline = bool(inline.any())
+    after = cells + np.where(filled, np.where(inline, 6, 4) if has_inline else 4, 1)
     if (text[opened - 1] != ord(">")).any() or after[-1] >= len(places):
         return None
-    closed = places[np.minimum(cells + np.where(inline, 3, 2), len(places) - 1)]
+    closed = places[np.minimum(cells + (np.where(inline, 3, 2) if has_inline else 2), len(places) - 1)]
     if not filled.all():
         cells, opened, closed, inline = (each[filled] for each in (cells, opened, closed, inline))
     ending = _words(text, closed)
     good = (text[opened + 1] == ord("v")) & (text[opened + 2] == ord(">")) & (ending == _word(b"</v></c>"))
-    sizes = np.where(inline, len(b"</t></is></c>"), len(b"</v></c>"))
-    if inline.any():
+    if has_inline:
         good |= (
             inline
             & (_words(text, opened) & np.uint64((1 << 48) - 1) == _word(b"<is><t"))
             & (ending == _word(b"</t></is"))
             & (_words(text, closed + 5) == _word(b"/is></c>"))
         )
+    sizes = np.where(inline, len(b"</t></is></c>"), len(b"</v></c>")) if has_inline else len(b"</v></c>")
     good &= places[after[filled]] == closed + sizes
     gaps = np.flatnonzero(found.cells[1:] != after[:-1])
     rows = places[after[gaps]]
@@ -235,10 +241,11 @@ def _contents(found: Tags) -> _Contents | None:
     return _Contents(filled, after, opened, closed) if good.all() and good_rows.all() else None
 
 
-def _words(text: Bytes, at: Whole) -> npt.NDArray[np.uint64]:
+def _words(text: Bytes, at: Whole) -> Words:
     """Eight bytes from each of these places, as one number."""
-    window = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(text, 8)[at])
-    return window.view("<u8")[:, 0]
+    everywhere = np.ndarray((len(text) - 7,), "<u8", text, strides=(1,))  # overlapping
+    words: Words = everywhere[at]
+    return words
 
 
 def _is_well_formed(frame: bytes) -> bool:
@@ -251,22 +258,22 @@ def _is_well_formed(frame: bytes) -> bool:
     return True
 
 
-def _numbers(text: Bytes, start: Whole, end: Whole) -> Mask | None:
+def _numbers(text: Bytes, start: Whole, end: Whole) -> Whole | None:
     """Which cells hold numbers, by the attributes from their address up to `end`; None if some are not understood."""
     later = _words(text, end - 8)
+    # most are text without style, and are told at once
+    others = np.flatnonzero((later >> np.uint64(16) != _SHARED) | (end - start != 6))  # noqa: PLR2004 - bytes of that
+    start, end, later = start[others], end[others], later[others]
     six = later >> np.uint64(16)
     said = six == _word(b' t="n"')
-    typed = np.where(said | (six == _word(b' t="s"')), 6, 0)
+    typed = np.where(said | (six == _SHARED), 6, 0)
     typed[later == _word(b' t="str"')] = 8
     inline = np.flatnonzero(later == _word(b'lineStr"'))
     if len(inline):
         typed[inline[_words(text, end[inline] - 14) == _word(b' t="inli')]] = 14
     rest = end - typed
     more = rest != start
-    if not _all_styles(text, start[more], rest[more]):
-        return None
-    numbers: Mask = said | (typed == 0)
-    return numbers
+    return others[said | (typed == 0)] if _all_styles(text, start[more], rest[more]) else None
 
 
 def _all_styles(text: Bytes, start: Whole, end: Whole) -> bool:
@@ -277,8 +284,7 @@ def _all_styles(text: Bytes, start: Whole, end: Whole) -> bool:
     shortest = len(' s="1"')
     if sizes.min() < shortest or sizes.max() >= shortest + _MOST_STYLE_DIGITS:
         return False
-    window = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(text, 4)[start])
-    good = (window.view("<u4")[:, 0] == _word(b' s="')) & (text[end - 1] == ord('"'))
+    good = (_words(text, start) & np.uint64(0xFFFFFFFF) == _word(b' s="')) & (text[end - 1] == ord('"'))
     for place in range(_MOST_STYLE_DIGITS):
         at = start + 4 + place
         good &= (at >= end - 1) | (text[at] - np.uint8(48) < 10)  # noqa: PLR2004 - a digit

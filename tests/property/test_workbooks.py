@@ -12,6 +12,7 @@ import random
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 import xlsxwriter
@@ -22,16 +23,75 @@ from pipelines.intake.xlsx_reader import WorkbookRefusedError, XlsxLimits, sheet
 
 LIMITS = XlsxLimits()
 TEXTS = (
-    "", " ", "　", "赵", " 前", "后 ", "a\nb", "a_x000D_b", "_x0041_", "<&>\"'", "NULL", "N/A", "#N/A", "NaN", "true", "Y",
-    "0", "1.0", "45322", "1e5", "2024-01-31 00:00:00", "2024-01-31", "10:20", "1900-01-01 00:00:00", "𠮷", "\u00a0",
+    "", " ", "　", "赵", " 前", "后 ", "a\nb", "a_x000D_b", "_x0041_", "<&>\"'", "NULL", "N/A", "#N/A", "NaN", "true",
+    "Y", "0", "1.0", "45322", "1e5", "2024-01-31 00:00:00", "2024-01-31", "10:20", "1900-01-01 00:00:00", "𠮷",
+    "\u00a0",
 )  # fmt: skip
 NUMBERS = (
-    0, -0.0, 1, 15, -7, 0.1, 1 / 3, 29.020000000000003, 1e-7, 1e-12, 1234567.891, 123456789012345678, 1e15, 1e22, -1e300,
-    0.5, 1.5, 45322, 45322.8134375, 45310.51511574074, 59.5, 60, 61, 2958465.99999, 2958466, 100.00000001,
+    0, -0.0, 1, 15, -7, 0.1, 1 / 3, 29.020000000000003, 1e-7, 1e-12, 1234567.891, 123456789012345678, 1e15, 1e22,
+    -1e300, 0.5, 1.5, 45322, 45322.8134375, 45310.51511574074, 59.5, 60, 61, 2958465.99999, 2958466, 100.00000001,
 )  # fmt: skip
 FORMATS = (
-    "General", "0.00", "@", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "hh:mm", 'yyyy"年"m"月"d"日"', "[$-804]yyyy/m/d", "#,##0",
+    "General", "0.00", "@", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "hh:mm", 'yyyy"年"m"月"d"日"', "[$-804]yyyy/m/d",
+    "#,##0",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell is written, in which format, and what draws its content."""
+
+    draw: random.Random
+    sheet: xlsxwriter.worksheet.Worksheet
+    line: int
+    position: int
+    form: xlsxwriter.workbook.Format
+
+
+def text(at: Place) -> None:
+    at.sheet.write_string(at.line, at.position, at.draw.choice(TEXTS))
+
+
+def plain_number(at: Place) -> None:
+    at.sheet.write_number(at.line, at.position, at.draw.choice(NUMBERS))
+
+
+def number(at: Place) -> None:
+    at.sheet.write_number(at.line, at.position, at.draw.choice(NUMBERS), at.form)
+
+
+def moment(at: Place) -> None:
+    since = dt.timedelta(seconds=at.draw.randrange(400 * 86400), milliseconds=at.draw.choice([0, 0, 500]))
+    at.sheet.write_datetime(at.line, at.position, dt.datetime(2024, 1, 1) + since, at.form)
+
+
+def day(at: Place) -> None:
+    at.sheet.write_number(at.line, at.position, at.draw.randrange(40000, 50000), at.form)
+
+
+def mixed(at: Place) -> None:
+    at.draw.choice([text, plain_number, day])(at)
+
+
+def nothing(at: Place) -> None:
+    at.sheet.write_blank(at.line, at.position, None, at.form)
+
+
+def boolean(at: Place) -> None:
+    at.sheet.write_boolean(at.line, at.position, at.draw.choice([True, False]))
+
+
+def formula(at: Place) -> None:
+    result = at.draw.choice([5, 0.25, "五", "#DIV/0!", True, ""])
+    at.sheet.write_formula(at.line, at.position, "=A1", None, result)
+
+
+def rich(at: Place) -> None:
+    at.sheet.write_rich_string(at.line, at.position, "甲 ", at.form, "乙", " 丙")
+
+
+USUAL = (text, text, plain_number, number, moment, day, mixed, nothing)
+STRANGE = (boolean, formula, rich)
 
 
 def workbook(draw: random.Random, *, elapsed: bool = False, constant_memory: bool = False) -> bytes:
@@ -41,66 +101,14 @@ def workbook(draw: random.Random, *, elapsed: bool = False, constant_memory: boo
         for _ in range(draw.choice([1, 1, 2])):
             sheet = book.add_worksheet()
             top, left = draw.choice([0, 0, 3]), draw.choice([0, 0, 2])
-            columns = [draw.choice(WRITERS) for _ in range(draw.randint(1, 6))]
+            columns = [draw.choice(USUAL) for _ in range(draw.randint(1, 6))]
             strange = draw.choice([0, 0, 0.05])
             for line in range(top, top + draw.randint(1, 12)):
                 for position, write in enumerate(columns, start=left):
                     if draw.random() < 0.8:
-                        chosen = draw.choice(WRITERS + STRANGE) if draw.random() < strange else write
-                        chosen(draw, sheet, line, position, draw.choice(formats))
+                        chosen = draw.choice(USUAL + STRANGE) if draw.random() < strange else write
+                        chosen(Place(draw, sheet, line, position, draw.choice(formats)))
     return out.getvalue()
-
-
-Writer = Callable[
-    [random.Random, xlsxwriter.worksheet.Worksheet, int, int, xlsxwriter.workbook.Format], object
-]
-
-
-def text(draw, sheet, line, position, _):  # type: ignore[no-untyped-def]
-    sheet.write_string(line, position, draw.choice(TEXTS))
-
-
-def plain_number(draw, sheet, line, position, _):  # type: ignore[no-untyped-def]
-    sheet.write_number(line, position, draw.choice(NUMBERS))
-
-
-def number(draw, sheet, line, position, form):  # type: ignore[no-untyped-def]
-    sheet.write_number(line, position, draw.choice(NUMBERS), form)
-
-
-def moment(draw, sheet, line, position, form):  # type: ignore[no-untyped-def]
-    at = dt.datetime(2024, 1, 1) + dt.timedelta(
-        seconds=draw.randrange(400 * 86400), milliseconds=draw.choice([0, 0, 500])
-    )
-    sheet.write_datetime(line, position, at, form)
-
-
-def day(draw, sheet, line, position, form):  # type: ignore[no-untyped-def]
-    sheet.write_number(line, position, draw.randrange(40000, 50000), form)
-
-
-def mixed(draw, *place):  # type: ignore[no-untyped-def]
-    draw.choice([text, plain_number, day])(draw, *place)
-
-
-def nothing(_, sheet, line, position, form):  # type: ignore[no-untyped-def]
-    sheet.write_blank(line, position, None, form)
-
-
-def boolean(draw, sheet, line, position, _):  # type: ignore[no-untyped-def]
-    sheet.write_boolean(line, position, draw.choice([True, False]))
-
-
-def formula(draw, sheet, line, position, _):  # type: ignore[no-untyped-def]
-    sheet.write_formula(line, position, "=A1", None, draw.choice([5, 0.25, "五", "#DIV/0!", True, ""]))
-
-
-def rich(_, sheet, line, position, form):  # type: ignore[no-untyped-def]
-    sheet.write_rich_string(line, position, "甲 ", form, "乙", " 丙")
-
-
-WRITERS: list[Writer] = [text, text, plain_number, number, moment, day, mixed, nothing]
-STRANGE: list[Writer] = [boolean, formula, rich]
 
 
 Told = list[tuple[str, list[tuple[int, list[str | None]]]]] | str
@@ -166,8 +174,11 @@ RARE_VALUES = (
     ".5",
     "5.",
 )
-CONTENTS = ("<v>{0}</v>", "<v>{0}</v>", "<v>{0}</v>", "<v>{0}</v>", "<f>A1</f><v>{0}</v>", "<v/>", "", "<!-- --><v>{0}</v>",
-            "<v><!-- -->{0}</v>", "\n<v>{0}</v>\n", "<v xml:space=\"preserve\">{0}</v>", "<is><t>{0}</t></is>", "<v>{0}</v><v>1</v>")  # fmt: skip
+CONTENTS = (
+    "<v>{0}</v>", "<v>{0}</v>", "<v>{0}</v>", "<f>A1</f><v>{0}</v>", "<v/>", "", "<!-- --><v>{0}</v>",
+    "<v><!-- -->{0}</v>", "\n<v>{0}</v>\n", '<v xml:space="preserve">{0}</v>', "<is><t>{0}</t></is>",
+    "<v>{0}</v><v>1</v>", "<v>{0}</v>text", "<is><t>{0}</t><t>1</t></is>",
+)  # fmt: skip
 
 
 def spelled(draw: random.Random) -> bytes:

@@ -35,6 +35,9 @@ _PACKED_STEP, _PIECE = 1 << 16, 1 << 20
 #: Places of a sheet's rectangle allowed for each cell that the limits allow: tables have gaps, but not for ever.
 _GAPS = 4
 _LOCAL_HEADER = struct.Struct("<26xHH")
+#: An entry of the directory (sizes of its name and of what follows, place of the part) and the directory's end.
+_DIRECTORY_MAGIC, _DIRECTORY_END_MAGIC = b"PK\x01\x02", b"PK\x05\x06"
+_DIRECTORY_ENTRY, _DIRECTORY_END = struct.Struct("<28xHHH8xL"), struct.Struct("<4s4H2LH")
 
 _ERROR_CELL = re.compile(rb'(<c r="[A-Z]{1,3}[0-9]{1,7}"[^<>]*) t="e"')
 _PREFIXED_CELL = re.compile(rb"<[\w.-]+:c[\s/>]")
@@ -141,7 +144,7 @@ def made_safe(data: bytes, limits: XlsxLimits, clock: Clock, largest_sheet_bytes
     if largest_sheet_bytes is not None:
         wanted = [p for p in parts if p.file_size <= largest_sheet_bytes or not _is_sheet(data, p, clock)]
         if len(wanted) < len(parts):
-            return made_safe(_packed(data, wanted, {}), limits, clock)
+            return made_safe(_without_others(data, parts, wanted), limits, clock)
     anew: dict[int, bytes] = {}
     numbers: dict[str, Numbers] = {}
     doubled = {name for name, times in Counter(part.filename for part in parts).items() if times > 1}
@@ -294,6 +297,29 @@ def _column_number(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
+
+
+def _without_others(data: bytes, parts: list[zipfile.ZipInfo], wanted: list[zipfile.ZipInfo]) -> bytes:
+    """The container with a directory of the wanted parts only; the others' bytes stay, and nothing leads to them."""
+    end = data.rfind(_DIRECTORY_END_MAGIC)
+    if end != len(data) - _DIRECTORY_END.size:
+        return _packed(data, wanted, {})
+    *_, count, _, start, _ = _DIRECTORY_END.unpack_from(data, end)
+    entries: dict[int, bytes] = {}
+    at = start
+    for part in parts:
+        if at + _DIRECTORY_ENTRY.size > end or not data.startswith(_DIRECTORY_MAGIC, at):
+            break
+        *lengths, place = _DIRECTORY_ENTRY.unpack_from(data, at)
+        length = _DIRECTORY_ENTRY.size + sum(lengths)
+        if place == part.header_offset:
+            entries[id(part)] = data[at : at + length]
+        at += length
+    if at != end or not count == len(parts) == len(entries):  # of a later format, or behind something else
+        return _packed(data, wanted, {})
+    directory = b"".join(entries[id(part)] for part in wanted)
+    told = (0, 0, len(wanted), len(wanted), len(directory), start, 0)
+    return b"".join((memoryview(data)[:start], directory, _DIRECTORY_END.pack(_DIRECTORY_END_MAGIC, *told)))
 
 
 def _packed(data: bytes, parts: list[zipfile.ZipInfo], anew: dict[int, bytes]) -> bytes:

@@ -351,3 +351,19 @@ def test_a_cover_is_read_without_unpacking_what_is_too_large_to_be_one(
     refused = from_cover(book(write), LIMITS)
     assert refused is not None
     assert [fault.rule_code for fault in refused.faults] == ["ENV-S01"]
+
+
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_a_container_without_some_parts_holds_the_others_as_they_were(comment: bytes) -> None:
+    out = io.BytesIO(book(filing))
+    with zipfile.ZipFile(out, "a") as whole:
+        whole.comment = comment
+    parts = container.check_container(out.getvalue(), LIMITS)
+    wanted = [part for part in parts if "sheet1" not in part.filename]
+    with (
+        zipfile.ZipFile(io.BytesIO(container._without_others(out.getvalue(), parts, wanted))) as less,
+        zipfile.ZipFile(out) as whole,
+    ):
+        assert less.namelist() == [part.filename for part in wanted] != whole.namelist()
+        assert less.testzip() is None
+        assert all(less.read(name) == whole.read(name) for name in less.namelist())

@@ -86,7 +86,7 @@ class CellSheet:
         self._seen: list[tuple[int, Sequence[object]]] = []
 
     def _values(self) -> Iterator[tuple[int, Sequence[object]]]:
-        """Number and values of every row, each as wide as the sheet; a number may be too large for its date format."""
+        """Number and values of every row, each as wide as the sheet; a number may be beyond its date format."""
         with _read_as_damaged(f"工作表“{self.name}”已损坏,无法读取"):
             for number, values in self._rows:
                 yield number, [*self._left, *values] if self._left else values

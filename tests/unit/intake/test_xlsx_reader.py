@@ -288,6 +288,17 @@ def test_dates_that_a_chinese_spreadsheet_numbers_itself_are_dates() -> None:
     assert set(cells_of(book(write)).values()) == {"2024-03-05"}
 
 
+def test_a_number_far_out_of_its_date_format_is_a_finding() -> None:
+    def write(workbook: xlsxwriter.Workbook) -> None:
+        filing(workbook)
+        day = workbook.add_format({"num_format": "yyyy-mm-dd"})
+        workbook.get_worksheet_by_name("数据").write(1, 0, -1e300, day)
+
+    grid = read_xlsx(FORM, book(write), LIMITS, has_cover=False)
+    assert "已损坏" in grid.faults[0].detail
+    assert grid.pieces is None
+
+
 def test_changed_bytes_are_seen_even_when_the_cell_still_reads() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(book(filing))) as old, zipfile.ZipFile(out, "w") as new:

@@ -57,7 +57,10 @@ def typed_cells(form: Form, table: pa.Table, values: Mapping[str, frozenset[str]
     formats: dict[str, str] = {}
     arrays = table.columns
     for position, column in enumerate(form.columns):
-        cells = arrays[position].combine_chunks()
+        chunks = arrays[position]
+        cells = (
+            chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+        )  # which copies also one
         if isinstance(cells, pa.ChunkedArray):  # more text than one array holds, or none at all
             continue
         typed = _typed(cells, column, values)

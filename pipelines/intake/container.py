@@ -19,32 +19,33 @@ import xml.sax
 import xml.sax.handler
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 from pipelines.intake.faults import Fault
+from pipelines.intake.sheet_bytes import Numbers, tags
 
 _OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP_MAGIC = b"PK\x03\x04"
 _MAX_PARTS = 10_000
 #: Packed bytes unpacked at once, and the most that one step may give.
-_PACKED_STEP, _PIECE = 1 << 16, 4 << 20
+_PACKED_STEP, _PIECE = 1 << 16, 1 << 20
 #: Places of a sheet's rectangle allowed for each cell that the limits allow: tables have gaps, but not for ever.
 _GAPS = 4
 _LOCAL_HEADER = struct.Struct("<26xHH")
+#: An entry of the directory (sizes of its name and of what follows, place of the part) and the directory's end.
+_DIRECTORY_MAGIC, _DIRECTORY_END_MAGIC = b"PK\x01\x02", b"PK\x05\x06"
+_DIRECTORY_ENTRY, _DIRECTORY_END = struct.Struct("<28xHHH8xL"), struct.Struct("<4s4H2LH")
 
-_CELL = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"')
 _ERROR_CELL = re.compile(rb'(<c r="[A-Z]{1,3}[0-9]{1,7}"[^<>]*) t="e"')
-#: Tags that begin as a cell's and are none.
-_NO_CELL = re.compile(rb"<c[a-zA-Z]")
 _PREFIXED_CELL = re.compile(rb"<[\w.-]+:c[\s/>]")
 _DAMAGED_SHEET = "工作表结构已损坏,无法读取"
 #: It declares entities, which may unfold without end and which calamine drops; no spreadsheet program writes one.
 _DOCTYPE = "document type declaration"
 #: Byte order marks and blanks, also in UTF-16: what may stand before the first tag.
 _BEFORE_MARKUP = b"\xef\xbb\xbf\xfe\xff\x00 \t\r\n"
-_LETTERS, _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,18 @@ def check_container(data: bytes, limits: XlsxLimits) -> list[zipfile.ZipInfo]:
     return members
 
 
-def made_safe(data: bytes, limits: XlsxLimits, clock: Clock, largest_sheet_bytes: int | None = None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Safe:
+    """A workbook that calamine may read, and by the names of its parts what was seen of the numbers in its sheets.
+
+    A sheet that is missing there was not understood in its bytes.
+    """
+
+    data: bytes
+    numbers: Mapping[str, Numbers]
+
+
+def made_safe(data: bytes, limits: XlsxLimits, clock: Clock, largest_sheet_bytes: int | None = None) -> Safe:
     """The workbook for calamine: the same bytes, or with sheets written anew where they need it.
 
     Sheets above `largest_sheet_bytes` (unpacked) are neither looked at nor in what is returned.
@@ -132,8 +144,10 @@ def made_safe(data: bytes, limits: XlsxLimits, clock: Clock, largest_sheet_bytes
     if largest_sheet_bytes is not None:
         wanted = [p for p in parts if p.file_size <= largest_sheet_bytes or not _is_sheet(data, p, clock)]
         if len(wanted) < len(parts):
-            return made_safe(_packed(data, wanted, {}), limits, clock)
+            return made_safe(_without_others(data, parts, wanted), limits, clock)
     anew: dict[int, bytes] = {}
+    numbers: dict[str, Numbers] = {}
+    doubled = {name for name, times in Counter(part.filename for part in parts).items() if times > 1}
     cells = 0
     for index, part in enumerate(parts):
         extent = _extent(_unpacked(data, part, clock))
@@ -143,9 +157,11 @@ def made_safe(data: bytes, limits: XlsxLimits, clock: Clock, largest_sheet_bytes
         elif extent.has_errors:
             pieces = _cut(_unpacked(data, part, clock))
             anew[index] = b"".join(_ERROR_CELL.sub(rb'\1 t="str"', piece) for piece in pieces)
+        elif extent.is_sheet and extent.numbers.understood and part.filename not in doubled:
+            numbers[part.filename] = extent.numbers
         extent.refuse_beyond(limits, cells)
         cells += extent.cells
-    return _packed(data, parts, anew) if anew else data
+    return Safe(_packed(data, parts, anew) if anew else data, numbers)
 
 
 def _is_sheet(data: bytes, part: zipfile.ZipInfo, clock: Clock) -> bool:
@@ -190,11 +206,13 @@ def _inflated(packed: memoryview, method: int, detail: str) -> Iterator[bytes]:
 
 
 def _cut(pieces: Iterator[bytes] | list[bytes]) -> Iterator[bytes]:
-    """The same bytes cut before a tag, so that none lies across two pieces."""
+    """The same bytes cut before a tag, so that none lies across two pieces: before a cell's where there is one."""
     carried = b""
     for piece in pieces:
         whole = carried + piece
-        at = whole.rfind(b"<")
+        at = whole.rfind(b"<c ")
+        if at <= 0:
+            at = whole.rfind(b"<")
         if at > 0:
             yield whole[:at]
             whole = whole[at:]
@@ -212,23 +230,24 @@ class _Extent:
     cells: int = 0
     last_row: int = 0
     last_column: int = 0
+    numbers: Numbers = field(default_factory=Numbers)
 
     def add(self, piece: bytes) -> None:
         """Look at a piece of XML that no tag crosses."""
-        if b"<!DOCTYPE" in piece:
+        found = tags(piece)
+        if found.declares and b"<!DOCTYPE" in piece:
             raise damaged(_DAMAGED_SHEET, _DOCTYPE)
-        found = _CELL.findall(piece)
-        self.is_plain &= piece.count(b"<c") == len(found) or (
-            piece.count(b"<c") == len(found) + len(_NO_CELL.findall(piece))
-        )
-        self.is_plain &= b":c" not in piece or not _PREFIXED_CELL.search(piece)
-        self.has_errors |= b' t="e"' in piece
-        if found:
-            self.cells += len(found)
-            addresses = b" ".join(found)
-            self.last_row = max(self.last_row, *map(int, set(addresses.translate(None, _LETTERS).split())))
-            columns = set(addresses.translate(None, _DIGITS).split())
-            self.last_column = max(self.last_column, *map(_column_number, columns))
+        cells = len(found.rows)
+        self.is_plain &= found.begun in (cells, cells + found.longer)
+        self.is_plain &= not (found.may_be_prefixed and _PREFIXED_CELL.search(piece))
+        if cells:
+            self.cells += cells
+            self.last_row = max(self.last_row, int(found.rows.max()))
+            self.last_column = max(self.last_column, int(found.columns.max()))
+        if self.is_sheet and self.is_plain:
+            self.numbers.add(piece, found)
+        if not (self.is_sheet and self.numbers.understood):  # what is understood has none
+            self.has_errors |= b' t="e"' in piece
 
     def exceeds(self, limits: XlsxLimits, before: int) -> bool:
         """Whether these cells, with those of the parts before, are too many or too far apart."""
@@ -269,6 +288,7 @@ def _extent(pieces: Iterator[bytes]) -> _Extent:
             extent.is_sheet = b"sheetData" in piece or has_nul
             extent.is_plain &= not has_nul
         extent.add(piece)
+    extent.numbers.finish()
     return extent
 
 
@@ -277,6 +297,29 @@ def _column_number(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
+
+
+def _without_others(data: bytes, parts: list[zipfile.ZipInfo], wanted: list[zipfile.ZipInfo]) -> bytes:
+    """The container with a directory of the wanted parts only; the others' bytes stay, and nothing leads to them."""
+    end = data.rfind(_DIRECTORY_END_MAGIC)
+    if end != len(data) - _DIRECTORY_END.size:
+        return _packed(data, wanted, {})
+    *_, count, _, start, _ = _DIRECTORY_END.unpack_from(data, end)
+    entries: dict[int, bytes] = {}
+    at = start
+    for part in parts:
+        if at + _DIRECTORY_ENTRY.size > end or not data.startswith(_DIRECTORY_MAGIC, at):
+            break
+        *lengths, place = _DIRECTORY_ENTRY.unpack_from(data, at)
+        length = _DIRECTORY_ENTRY.size + sum(lengths)
+        if place == part.header_offset:
+            entries[id(part)] = data[at : at + length]
+        at += length
+    if at != end or not count == len(parts) == len(entries):  # of a later format, or behind something else
+        return _packed(data, wanted, {})
+    directory = b"".join(entries[id(part)] for part in wanted)
+    told = (0, 0, len(wanted), len(wanted), len(directory), start, 0)
+    return b"".join((memoryview(data)[:start], directory, _DIRECTORY_END.pack(_DIRECTORY_END_MAGIC, *told)))
 
 
 def _packed(data: bytes, parts: list[zipfile.ZipInfo], anew: dict[int, bytes]) -> bytes:

@@ -7,21 +7,20 @@ canonical text, which is no damage. Does not belong here: CSV, and text normalis
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import reduce
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.contracts.headers import normalise_header, normalise_sheet_name
 from pipelines.contracts.model import Form
+from pipelines.intake.cell_text import cell_text, column_texts
 from pipelines.intake.container import Clock, WorkbookRefusedError, XlsxLimits, damaged, made_safe
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import (
@@ -33,6 +32,7 @@ from pipelines.intake.grid import (
     map_headers,
     text_table,
 )
+from pipelines.intake.sheet_columns import column_book, is_panic
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -48,9 +48,6 @@ COVER_SHEETS = ("封面", "cover")
 _ROWS_AT_ONCE = 8192
 #: Unpacked bytes above which a sheet is no cover, whatever its name: some thousand times a cover's.
 _LARGEST_COVER_BYTES = 8 << 20
-#: Whole floats below this are exact integers.
-_EXACT_FLOAT = 1e15
-_MIDNIGHT = dt.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +58,91 @@ class Row:
     cells: list[str | None]
 
 
-class Sheet:
-    """A sheet's cells as they stand, to be gone through once: its rows, by their number, blank ones included."""
+class Sheet(Protocol):
+    """A sheet's cells as text, to be gone through once: by its rows, or by its columns."""
+
+    name: str
+
+    def rows(self) -> Iterator[Row]:
+        """The rows that hold something."""
+
+    def top(self, size: int) -> list[Row]:
+        """The first `size` rows that hold something; only `below` follows."""
+
+    def below(self, row: int) -> Iterator[tuple[int, list[pa.Array]]]:
+        """The rows under one of those, blank ones included: number of the first, one array a column, in pieces."""
+
+
+class CellSheet:
+    """A sheet read cell by cell."""
 
     def __init__(self, name: str, cells: CalamineSheet, clock: Clock) -> None:
         """Nothing is converted yet."""
         self.name = name
-        self.width = cells.total_width
         start = cells.start
         self._left = [""] * (start[1] if start else 0)
         self._rows = enumerate(cells.iter_rows() if start else (), start=1)
         self._clock = clock
+        self._seen: list[tuple[int, Sequence[object]]] = []
 
-    def values(self) -> Iterator[tuple[int, Sequence[object]]]:
-        """Number and values of every row, each as wide as the sheet."""
-        for number, values in self._rows:
-            yield number, [*self._left, *values] if self._left else values
+    def _values(self) -> Iterator[tuple[int, Sequence[object]]]:
+        """Number and values of every row, each as wide as the sheet; a number may be beyond its date format."""
+        with _read_as_damaged(f"工作表“{self.name}”已损坏,无法读取"):
+            for number, values in self._rows:
+                yield number, [*self._left, *values] if self._left else values
 
     def rows(self) -> Iterator[Row]:
-        """The rows that hold something, as text."""
-        return (row for row in map(_as_text, self.values()) if row is not None)
+        """The rows that hold something."""
+        return (row for row in map(_as_text, self._values()) if row is not None)
 
-    def blocks(self, before: Sequence[tuple[int, Sequence[object]]]) -> Iterator[tuple[int, list[pa.Array]]]:
-        """The rows `before` and all that follow, as columns of text: first row's number, one array a column."""
-        rest = chain(before, self.values())
+    def top(self, size: int) -> list[Row]:
+        """The first `size` rows that hold something, and all before."""
+        rows: list[Row] = []
+        for numbered in self._values():
+            self._seen.append(numbered)
+            row = _as_text(numbered)
+            if row is not None:
+                rows.append(row)
+            if len(rows) == size:
+                break
+        return rows
+
+    def below(self, row: int) -> Iterator[tuple[int, list[pa.Array]]]:
+        """The rest of what was seen and all that follows."""
+        rest = chain(self._seen[row:], self._values())
         while block := list(islice(rest, _ROWS_AT_ONCE)):
             self._clock.check(f"第 {block[0][0]} 行")
-            yield block[0][0], [_texts(column) for column in zip(*(row for _, row in block), strict=True)]
+            yield (
+                block[0][0],
+                [column_texts(column) for column in zip(*(cells for _, cells in block), strict=True)],
+            )
+
+
+class ColumnSheet:
+    """A sheet that came in columns, which begin in row `first`."""
+
+    def __init__(self, name: str, first: int, columns: list[pa.Array]) -> None:
+        """All is converted already."""
+        self.name = name
+        self._first, self._columns = first, columns
+
+    def rows(self) -> Iterator[Row]:
+        """The rows that hold something."""
+        for start in range(0, len(self._columns[0]), _ROWS_AT_ONCE):
+            block = [column.slice(start, _ROWS_AT_ONCE).to_pylist() for column in self._columns]
+            for number, texts in enumerate(zip(*block, strict=True), start=self._first + start):
+                if any(text is not None for text in texts):
+                    yield Row(number, list(texts))
+
+    def top(self, size: int) -> list[Row]:
+        """The first `size` rows that hold something."""
+        return list(islice(self.rows(), size))
+
+    def below(self, row: int) -> Iterator[tuple[int, list[pa.Array]]]:
+        """All in one piece."""
+        columns = [column.slice(row + 1 - self._first) for column in self._columns]
+        if len(columns[0]):
+            yield row + 1, columns
 
 
 def _as_text(numbered: tuple[int, Sequence[object]]) -> Row | None:
@@ -98,9 +153,18 @@ def _as_text(numbered: tuple[int, Sequence[object]]) -> Row | None:
 def sheets(data: bytes, limits: XlsxLimits) -> Iterator[Sheet]:
     """The sheets in workbook order, within the limits; raises WorkbookRefusedError."""
     clock = Clock(limits.seconds)
-    book, names = _opened(made_safe(data, limits, clock))
+    safe = made_safe(data, limits, clock)
+    in_columns = column_book(safe)
+    book, names = _opened(safe.data) if in_columns is None else (None, in_columns.names)
     for name in names:
-        yield Sheet(name, _cells(book, name), clock)
+        columns = None if in_columns is None else in_columns.columns(name)
+        clock.check(f"工作表“{name}”")
+        if columns is not None:
+            yield ColumnSheet(name, *columns)
+            continue
+        if book is None:
+            book, _ = _opened(safe.data)
+        yield CellSheet(name, _cells(book, name), clock)
 
 
 def sheet_rows(data: bytes, limits: XlsxLimits) -> Iterator[tuple[str, Iterator[Row]]]:
@@ -115,10 +179,10 @@ def cover_rows(data: bytes, limits: XlsxLimits) -> Iterator[Row] | None:
     Raises WorkbookRefusedError.
     """
     clock = Clock(limits.seconds)
-    book, names = _opened(made_safe(data, limits, clock, _LARGEST_COVER_BYTES))
+    book, names = _opened(made_safe(data, limits, clock, _LARGEST_COVER_BYTES).data)
     if not names or not is_cover(names[0]):
         return None
-    return Sheet(names[0], _cells(book, names[0]), clock).rows()
+    return CellSheet(names[0], _cells(book, names[0]), clock).rows()
 
 
 def _opened(safe: bytes) -> tuple[CalamineWorkbook, list[str]]:
@@ -143,43 +207,10 @@ def _read_as_damaged(detail: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise damaged(detail, error) from error
-    except BaseException as error:  # a Rust panic is no Exception, and its class cannot be imported
-        if type(error).__name__ != "PanicException":
+    except BaseException as error:
+        if not is_panic(error):
             raise
         raise damaged(detail, f"{type(error).__name__}: {error}") from error
-
-
-def _texts(values: Sequence[object]) -> pa.Array:
-    """The cells of a column as `cell_text` gives them, each different value converted once."""
-    kinds = set(map(type, values))
-    if kinds == {str}:
-        texts = pa.array(values, pa.string())
-        blank = pc.or_(pc.equal(texts, ""), pc.utf8_is_space(texts))
-        return pc.if_else(blank, pa.scalar(None, pa.string()), texts) if pc.any(blank).as_py() else texts
-    if bool in kinds:  # True == 1, but not as text
-        return pa.array([cell_text(value) for value in values], pa.string())
-    known = {value: cell_text(value) for value in set(values)}
-    return pa.array([known[value] for value in values], pa.string())
-
-
-def cell_text(value: object) -> str | None:
-    """Canonical text of a cell value: dates ISO, whole numbers without `.0`, booleans Y/N, text as it stands."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value if value.strip() else None
-    if isinstance(value, bool):
-        return "Y" if value else "N"
-    if isinstance(value, dt.datetime):
-        text = value.isoformat(" ", "seconds")
-        return text[:10] if value.time() == _MIDNIGHT else text
-    if isinstance(value, float):
-        return (
-            str(int(value))
-            if value.is_integer() and abs(value) < _EXACT_FLOAT
-            else format(Decimal(repr(value)), "f")
-        )
-    return str(value)
 
 
 def is_cover(sheet_name: str) -> bool:
@@ -248,15 +279,7 @@ def _no_sheet(form: Form, passed: list[str]) -> Fault:
 
 
 def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
-    seen: list[tuple[int, Sequence[object]]] = []
-    top: list[Row] = []
-    for numbered in sheet.values():
-        seen.append(numbered)
-        row = _as_text(numbered)
-        if row is not None:
-            top.append(row)
-        if len(top) > MAX_PREAMBLE_LINES:
-            break
+    top = sheet.top(MAX_PREAMBLE_LINES + 1)
     index = locate_header(form, [row.cells for row in top])
     if index is None:
         shown = " | ".join(c for row in top[:1] for c in row.cells if c)
@@ -274,10 +297,10 @@ def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
     grid.faults.extend(faults)
     blocks: list[pa.Table] = []
     last = header.number
-    for first, columns in sheet.blocks(seen[header.number :]):
+    for first, columns in sheet.below(header.number):
         numbers = pa.array(range(first, first + len(columns[0])), pa.uint32())
-        filled = reduce(pc.or_, (pc.is_valid(column) for column in columns))
-        if not pc.all(filled).as_py():
+        if all(column.null_count for column in columns):
+            filled = reduce(pc.or_, (pc.is_valid(column) for column in columns))
             numbers, columns = numbers.filter(filled), [column.filter(filled) for column in columns]  # noqa: PLW2901
         if not faults:
             grid.faults.extend(_strays(grid, numbers, columns))
@@ -289,7 +312,7 @@ def _read_sheet(form: Form, grid: Grid, sheet: Sheet, keep: Keep) -> None:
     if not grid.faults:
         names = [f"c{h.position}" for h in grid.headers]
         empty = pa.schema([*((name, pa.string()) for name in names), ("row_no", pa.uint32())]).empty_table()
-        table = pa.concat_tables(block.select(empty.column_names) for block in [empty, *blocks])
+        table = pa.concat_tables(block.select(empty.column_names) for block in blocks or [empty])
         table = table.combine_chunks()
         by_name = {h.column_name: table[f"c{h.position}"] for h in grid.headers}
         grid.pieces = [keep(text_table(form, by_name, table["row_no"]))]
@@ -302,9 +325,11 @@ def _strays(grid: Grid, numbers: pa.Array, columns: list[pa.Array]) -> Iterator[
     for position, column in enumerate(columns, start=1):
         if position in mapped or column.null_count == len(column):
             continue
-        for number, text in zip(numbers.to_pylist(), column.to_pylist(), strict=True):
-            if text is not None:
-                found.setdefault(number, (position, text))
+        filled = pc.is_valid(column)
+        for number, text in zip(
+            numbers.filter(filled).to_pylist(), column.filter(filled).to_pylist(), strict=True
+        ):
+            found.setdefault(number, (position, text))
     for number, (position, text) in sorted(found.items()):
         yield Fault(
             "ENV-S01", f"第 {number} 行第 {position} 列有内容,但该列没有表头", number, value=text[:80]

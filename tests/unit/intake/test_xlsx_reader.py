@@ -288,6 +288,17 @@ def test_dates_that_a_chinese_spreadsheet_numbers_itself_are_dates() -> None:
     assert set(cells_of(book(write)).values()) == {"2024-03-05"}
 
 
+def test_a_number_far_out_of_its_date_format_is_a_finding() -> None:
+    def write(workbook: xlsxwriter.Workbook) -> None:
+        filing(workbook)
+        day = workbook.add_format({"num_format": "yyyy-mm-dd"})
+        workbook.get_worksheet_by_name("数据").write(1, 0, -1e300, day)
+
+    grid = read_xlsx(FORM, book(write), LIMITS, has_cover=False)
+    assert "已损坏" in grid.faults[0].detail
+    assert grid.pieces is None
+
+
 def test_changed_bytes_are_seen_even_when_the_cell_still_reads() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(book(filing))) as old, zipfile.ZipFile(out, "w") as new:
@@ -351,3 +362,19 @@ def test_a_cover_is_read_without_unpacking_what_is_too_large_to_be_one(
     refused = from_cover(book(write), LIMITS)
     assert refused is not None
     assert [fault.rule_code for fault in refused.faults] == ["ENV-S01"]
+
+
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_a_container_without_some_parts_holds_the_others_as_they_were(comment: bytes) -> None:
+    out = io.BytesIO(book(filing))
+    with zipfile.ZipFile(out, "a") as whole:
+        whole.comment = comment
+    parts = container.check_container(out.getvalue(), LIMITS)
+    wanted = [part for part in parts if "sheet1" not in part.filename]
+    with (
+        zipfile.ZipFile(io.BytesIO(container._without_others(out.getvalue(), parts, wanted))) as less,
+        zipfile.ZipFile(out) as whole,
+    ):
+        assert less.namelist() == [part.filename for part in wanted] != whole.namelist()
+        assert less.testzip() is None
+        assert all(less.read(name) == whole.read(name) for name in less.namelist())

@@ -53,6 +53,20 @@ def cut(text: str) -> str:
     return units[: (CELL_UNITS - len(told)) * 2].decode("utf-16-le", "ignore") + told
 
 
+def _string(value: str) -> str:
+    """A text as it stands in the table of texts."""
+    plain = (
+        value.isprintable()
+        and len(value) * 2 <= CELL_UNITS
+        and not ("&" in value or "<" in value or ">" in value or "_x" in value)
+        and value[0] != " " != value[-1]
+    )
+    text = value if plain else cut(printable(value))
+    if plain or _SPELLED.search(text) is None:
+        return f"<si><t>{text}</t></si>"
+    return f'<si><t xml:space="preserve">{escaped(text)}</t></si>'
+
+
 def escaped(text: str) -> str:
     """Text as it stands in an element, whatever characters it has."""
     return _ESCAPED.sub(lambda found: _MARKUP.get(found[0]) or f"_x{ord(found[0]):04X}_", text)
@@ -76,11 +90,7 @@ class Cells(dict[Value, str]):
         elif isinstance(value, int):
             spelled = f"><v>{value}</v></c>"
         else:
-            text = cut(printable(value))
-            if _SPELLED.search(text):
-                self._texts.append(f'<si><t xml:space="preserve">{escaped(text)}</t></si>')
-            else:
-                self._texts.append(f"<si><t>{text}</t></si>")
+            self._texts.append(_string(value))
             spelled = f' t="s"><v>{len(self._texts) - 1}</v></c>'
         self[value] = spelled
         return spelled

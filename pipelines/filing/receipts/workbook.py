@@ -108,9 +108,12 @@ def _height(*cells: tuple[str | None, int]) -> int | None:
     """
     lines = 1
     for text, width in cells:
-        if text and (len(text) * 2 > width or "\n" in text):
-            needed = sum(1 + (_display_width(line) - 1) // width for line in text.split("\n"))
-            lines = max(lines, needed)
+        if not text:
+            continue
+        if "\n" in text:
+            lines = max(lines, sum(1 + (_display_width(line) - 1) // width for line in text.split("\n")))
+        elif len(text) * 2 > width:
+            lines = max(lines, 1 + (_display_width(text) - 1) // width)
     return min(_LINE_POINTS * lines, _HIGHEST_POINTS) if lines > 1 else None
 
 

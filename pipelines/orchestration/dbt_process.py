@@ -24,6 +24,9 @@ from pipelines.orchestration.dbt_build import Event, ModelProject, get_ready, in
 from pipelines.orchestration.garbage import collect_rarely
 from pipelines.settings import Settings
 
+#: How long a process that has nothing to do may take to end: it may still be getting ready.
+_PATIENCE_SECONDS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -51,6 +54,7 @@ class DbtProcess:
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, settings), name="dbt", daemon=True)
         self._process.start()
+        self._building = False
         theirs.close()
 
     @property
@@ -63,10 +67,11 @@ class DbtProcess:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """End it, also in the middle of a build: every statement of a build is a transaction."""
+        """Have it end; in the middle of a build too, since every statement of a build is a transaction."""
+        self._ours.close()  # without anybody to ask or to tell, it ends by itself
+        self._process.join(0 if self._building else _PATIENCE_SECONDS)
         self._process.kill()
         self._process.join()
-        self._ours.close()
 
     def build(
         self,
@@ -78,13 +83,16 @@ class DbtProcess:
         by_partition: bool,
     ) -> Iterator[Event | Ended]:
         """dbt's events as they come, then how the build ended; then the build database is free. At most once."""
+        self._building = True
         try:
             self._ours.send(_Asked(project, target, tuple(selection), indirect_selection, by_partition))
             while True:
                 told: Event | Ended = self._ours.recv()
-                yield told
                 if isinstance(told, Ended):
-                    return
+                    break
+                yield told
+            self._building = False
+            yield told
         except (EOFError, OSError):
             self._process.join()
             yield Ended(

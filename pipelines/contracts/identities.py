@@ -19,10 +19,12 @@ _IDENTITY = re.compile(
 )
 #: Digits of a mobile phone; no identity is shorter.
 _SHORTEST = 11
+#: Four digits and four, which every identity has (year, month and day; the end of a phone) and few other texts.
+_POSSIBLE = re.compile(rf"{_D}{_D}{_D}{_D}[-\s]?{_D}{_D}{_D}{_D}")
 
 
 def hide_identities(text: str) -> str:
     """The text with every identity number or mobile phone in it replaced by `***(n)`, n its length."""
-    if len(text) < _SHORTEST:
+    if len(text) < _SHORTEST or _POSSIBLE.search(text) is None:
         return text
     return _IDENTITY.sub(lambda found: f"***({len(found[0])})", text)

@@ -21,14 +21,9 @@ from pipelines.orchestration.assets import (
     release_asset,
     verdicts_asset,
 )
+from pipelines.orchestration.dbt_build import ModelProject, model_project, prepare_manifest
 from pipelines.orchestration.jobs import build_jobs
-from pipelines.orchestration.models import (
-    ModelProject,
-    leaf_keys,
-    model_project,
-    models_assets,
-    prepare_manifest,
-)
+from pipelines.orchestration.models import leaf_keys, models_assets
 from pipelines.orchestration.resources import default_resources
 from pipelines.orchestration.schedules import deadline_schedules, notices_schedule
 from pipelines.orchestration.sensors import inbox_sensor

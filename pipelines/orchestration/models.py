@@ -1,9 +1,7 @@
-"""Models: the dbt project as assets and its tests as checks, built inside the run's own process.
+"""Models: the dbt project as assets and its tests as checks.
 
-Put here: the manifest (parsed when stale), the names assets get, the run of dbt and the translation of its
-events. Do not put here: SQL, or decisions about what a model means. dbt keeps its database connection for the
-life of a process, so it must never run in the daemon or the code server; the connection is closed after every
-build.
+Put here: the names assets get, when models are built, and the translation of dbt's events. Do not put here: calls of
+dbt (`dbt_build`, `dbt_process`), SQL, or decisions about what a model means.
 
 Event translation is dagster-dbt's own but internal; the version is pinned and a test runs it.
 """
@@ -12,194 +10,48 @@ Event translation is dagster-dbt's own but internal; the version is pinned and a
 
 import hashlib
 import json
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import cached_property
 from graphlib import TopologicalSorter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 from dagster import AssetExecutionContext
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from pydantic import Field
 
 from pipelines.orchestration import recount
 from pipelines.orchestration.assets import WRITER_POOL
 from pipelines.orchestration.checks import VERDICTS
+from pipelines.orchestration.dbt_build import Event, ModelProject, invoke_build, run_folder
+from pipelines.orchestration.dbt_process import DbtProcess, Ended
 from pipelines.orchestration.resources import ModelBuilder, Progress, ProgressCallback
 from pipelines.orchestration.summaries import ModelsSummary
 from pipelines.settings import Settings
 
-_NOT_PROJECT = {"target", "logs", "dbt_packages", ".user.yml"}
-_RESULT_EVENTS = {"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult"}
-_KEPT_RUN_FOLDERS = 5
-_KEPT_PARSED = 5
-_TARGET = "duckdb"  # the name that dbt_project/profiles.yml uses too
-_RECOUNT = "XIAOBAO_RECOUNT"  # told to macros/recount.sql; a variable would have dbt parse the project again
-_SOUND = "sound"  # dbt_project/tests/generic/sound.sql: all rules of one model in one test
-_dbt_lock = threading.Lock()  # dbt's adapters are process-global
 
+@contextmanager
+def _without_dbt() -> Iterator[None]:
+    """Have dagster-dbt do without dbt, as it does where dbt is not installed.
 
-class ModelsError(Exception):
-    """The dbt project cannot be parsed, or a model failed; the message carries dbt's own words."""
-
-
-@dataclass(frozen=True)
-class ModelProject:
-    """The dbt project with the place of its parsed form.
-
-    Attributes:
-        project_dir: folder of dbt_project.yml.
-        work_dir: folder for everything dbt writes.
-        variables: dbt variables that differ from those of dbt_project.yml.
+    Of dbt it wants names of states, and the choice among nodes that `dbt build --select` makes; here every node is
+    chosen. dbt's import, 800 modules and a second, is left to the process that builds (`dbt_process`).
     """
-
-    project_dir: Path
-    work_dir: Path
-    variables: Mapping[str, int]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of every file of the project that dbt reads, and of the variables; names the parsed form."""
-        digest = hashlib.sha256(json.dumps(dict(self.variables), sort_keys=True).encode())
-        for path in sorted(self.project_dir.rglob("*")):
-            parts = path.relative_to(self.project_dir).parts
-            if path.is_file() and not _NOT_PROJECT.intersection(parts) and not parts[-1].startswith("."):
-                digest.update("/".join(parts).encode() + b"\0" + path.read_bytes() + b"\0")
-        return digest.hexdigest()[:16]
-
-    @cached_property
-    def parsed_dir(self) -> Path:
-        """Where the parsed form of exactly this state of the project lies.
-
-        It depends on the project and its place alone: beside it, where dbt keeps such things, it serves every home;
-        where the project cannot be written, it lies under `work_dir`.
-        """
-        beside = self.project_dir / "target"
-        writable = os.access(beside if beside.is_dir() else self.project_dir, os.W_OK)
-        # dbt notes where the project lies, and reads its seeds there: a copy elsewhere is parsed for itself.
-        place = hashlib.sha256(f"{self.project_dir.resolve()}|{version('dbt-core')}".encode()).hexdigest()[:8]
-        return (beside if writable else self.work_dir) / "parsed" / f"{self.fingerprint}-{place}"
-
-    @property
-    def manifest_path(self) -> Path:
-        """The manifest; exists after :func:`prepare_manifest`."""
-        return self.parsed_dir / "manifest.json"
-
-
-def model_project(settings: Settings) -> ModelProject:
-    """The project's dbt folder, with `XIAOBAO_HOME` for what dbt writes."""
-    default = type(settings).model_fields["small_base"].default
-    variables = {} if settings.small_base == default else {"small_base": settings.small_base}
-    return ModelProject(settings.project_dir / "dbt_project", settings.dbt_dir, variables)
-
-
-def write_profile(settings: Settings, project: ModelProject) -> Path:
-    """Write `profiles.yml` for the build database from the settings; returns its folder.
-
-    The DuckDB options are those of `warehouse.connection`: one process may not open a file with two
-    configurations.
-    """
-    from pipelines.warehouse.connection import OFFLINE, STORAGE_VERSION
-
-    name = yaml.safe_load((project.project_dir / "dbt_project.yml").read_text(encoding="utf-8"))["profile"]
-    profile = {
-        name: {
-            "target": _TARGET,
-            "outputs": {
-                _TARGET: {
-                    "type": "duckdb",
-                    "schema": "main",
-                    "path": str(settings.build_database),
-                    "threads": settings.threads,
-                    "config_options": {
-                        **OFFLINE,
-                        "memory_limit": settings.memory_limit,
-                        "threads": settings.threads,
-                        "temp_directory": str(settings.build_dir / "spill"),
-                        "storage_compatibility_version": STORAGE_VERSION,
-                    },
-                    "retries": {"connect_attempts": max(1, round(settings.lock_wait_seconds / 2))},
-                }
-            },
-        }
-    }
-    folder = project.work_dir / "profile"
-    folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(profile, allow_unicode=True, sort_keys=True)
-    path = folder / "profiles.yml"
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        _replace_text(path, text)
-    return folder
-
-
-def prepare_manifest(settings: Settings, project: ModelProject) -> Path:
-    """Parse the dbt project unless its present state was parsed before; returns the manifest's path.
-
-    Runs `dbt parse` in a process of its own (definitions are loaded by the code server, which must not hold
-    dbt). The folder appears under its final name only when it is complete, so two processes may do this at
-    once.
-
-    Raises:
-        ModelsError: dbt refuses the project.
-    """
-    if project.manifest_path.is_file():
-        return project.manifest_path
-    if not (project.project_dir / "dbt_project.yml").is_file():
-        raise ModelsError(
-            f"no dbt project at {project.project_dir}; reinstall the package or complete the checkout"
-        )
-    profile = write_profile(settings, project)
-    project.parsed_dir.parent.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(dir=project.parsed_dir.parent, prefix=".parsing-"))
+    asked = "dbt.version"
+    if asked in sys.modules:
+        yield
+        return
+    sys.modules[asked] = None  # type: ignore[assignment] # importing it then raises ImportError
     try:
-        command = [
-            sys.executable,
-            "-c",
-            "from dbt.cli.main import cli; cli()",
-            "parse",
-            *_common_arguments(project, profile, workspace, log_level="error"),
-        ]
-        done = subprocess.run(  # noqa: S603 (our own interpreter, arguments from settings)
-            command, capture_output=True, text=True, check=False, env={**os.environ, "DO_NOT_TRACK": "1"}
-        )
-        if done.returncode or not (workspace / "manifest.json").is_file():
-            raise ModelsError(
-                f"dbt cannot parse {project.project_dir}:\n{(done.stdout + done.stderr).strip()}\n"
-                "Correct the models; `make lint` shows SQL mistakes."
-            )
-        try:
-            workspace.rename(project.parsed_dir)
-        except OSError:
-            if not project.manifest_path.is_file():
-                raise
+        yield
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-    _keep_newest(project.parsed_dir.parent, project.parsed_dir, _KEPT_PARSED)
-    return project.manifest_path
+        del sys.modules[asked]
 
 
-def read_parsed(project: ModelProject) -> Any | None:
-    """dbt's own object of the parsed project, ready to be run; None if it cannot be read: dbt parses again then."""
-    from dbt.contracts.graph.manifest import Manifest
-    from dbt.parser.manifest import extended_mashumuro_decoder
-
-    try:
-        packed = (project.parsed_dir / "partial_parse.msgpack").read_bytes()
-        manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
-    except (OSError, ValueError, TypeError, LookupError):
-        return None
-    manifest.build_flat_graph()  # type: ignore[no-untyped-call] # dbt is untyped
-    return manifest
+with _without_dbt():
+    from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -289,12 +141,15 @@ def leaf_keys(project: ModelProject) -> list[dg.AssetKey]:
     )
 
 
-class InProcessBuilder:
-    """Runs dbt in this process: one import, no second interpreter, and the lock is let go afterwards."""
+class DbtBuilder:
+    """Builds the models with dbt, in the process that was warmed for it or in this one; the lock is let go
+    afterwards.
+    """
 
-    def __init__(self, settings: Settings) -> None:
-        """Remember where to build."""
+    def __init__(self, settings: Settings, dbt: DbtProcess | None = None) -> None:
+        """Remember where to build, and in which process: none means this one."""
         self._settings = settings
+        self._dbt = dbt
         self.summary = ModelsSummary(models=0, tests_passed=0, tests_warned=0, rebuilt=False)
 
     def build(
@@ -345,18 +200,20 @@ class InProcessBuilder:
         parameters = get_updated_cli_invocation_params_for_context(
             context=context, manifest={}, dagster_dbt_translator=ModelTranslator()
         )
-        target = _run_folder(project, context.run.run_id)
-        events, failure = invoke_build(
-            self._settings,
+        target = run_folder(project, context.run.run_id)
+        failure = None
+        counts = {"model": 0, "pass": 0, "warn": 0}
+        for event in self._told(
             project,
             target,
             parameters.selection_args,
             parameters.indirect_selection,
             progress,
             by_partition=by_partition,
-        )
-        counts = {"model": 0, "pass": 0, "warn": 0}
-        for event in events:
+        ):
+            if isinstance(event, Ended):
+                failure = event.failure
+                break
             node = event["data"]["node_info"]
             kind = "model" if node["resource_type"] != "test" else node["node_status"]
             counts[kind] = counts.get(kind, 0) + 1
@@ -376,6 +233,43 @@ class InProcessBuilder:
         self.summary = ModelsSummary(
             models=counts["model"], tests_passed=counts["pass"], tests_warned=counts["warn"], rebuilt=True
         )
+
+    def _told(
+        self,
+        project: ModelProject,
+        target: Path,
+        selection: Sequence[str],
+        indirect_selection: str | None,
+        progress: ProgressCallback | None,
+        *,
+        by_partition: bool,
+    ) -> Iterator[Event | Ended]:
+        """dbt's events; how it ended comes last. From a process of its own they come while dbt works."""
+
+        def heard(event: Event) -> None:
+            if progress:
+                data = event["data"]
+                progress(data["node_info"]["node_name"], data.get("index", 0), data.get("total", 0))
+
+        if self._dbt is None:
+            events, failure = invoke_build(
+                self._settings,
+                project,
+                target,
+                selection,
+                indirect_selection,
+                heard,
+                by_partition=by_partition,
+            )
+            yield from events
+            yield Ended(failure)
+            return
+        for event in self._dbt.build(
+            project, target, selection, indirect_selection, by_partition=by_partition
+        ):
+            if not isinstance(event, Ended):
+                heard(event)
+            yield event
 
 
 class ModelState:
@@ -435,136 +329,3 @@ class ModelState:
         definition = [self._project.fingerprint]
         definition.extend(hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs if path.is_file())
         return "|".join(definition)
-
-
-def invoke_build(
-    settings: Settings,
-    project: ModelProject,
-    target: Path,
-    selection: Sequence[str],
-    indirect_selection: str | None,
-    progress: ProgressCallback | None,
-    *,
-    by_partition: bool = False,
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Run `dbt build` here; returns the result events in order, and dbt's words if it failed.
-
-    `by_partition`: facts that are counted by filing count the partitions of `build.recount` again and keep the rest;
-    otherwise every model is counted whole.
-    """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-    from google.protobuf.json_format import MessageToDict
-
-    events: list[dict[str, Any]] = []
-
-    def on_event(event: Any) -> None:
-        if event.info.name not in _RESULT_EVENTS:
-            return
-        raw = MessageToDict(event, preserving_proto_field_name=True)
-        events.append(raw)
-        if progress:
-            node = raw["data"]["node_info"]
-            progress(node["node_name"], raw["data"].get("index", 0), raw["data"].get("total", 0))
-
-    arguments = _common_arguments(project, write_profile(settings, project), target)
-    indirect = ["--indirect-selection", indirect_selection] if indirect_selection else []
-    with _dbt_lock:
-        os.environ[_RECOUNT] = "changed" if by_partition else "all"
-        try:
-            result = dbtRunner(manifest=read_parsed(project), callbacks=[on_event]).invoke(
-                [
-                    "build",
-                    *selection,
-                    *indirect,
-                    "--exclude-resource-type",
-                    "unit_test",
-                    "--no-write-json",
-                    *([] if by_partition else ["--full-refresh"]),
-                    *arguments,
-                ]
-            )
-        finally:
-            del os.environ[_RECOUNT]
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call] # dbt is untyped
-    return events, None if result.success else _failure(settings, result)
-
-
-def _failure(settings: Settings, result: Any) -> str:
-    if result.exception is not None:
-        return f"dbt stopped: {result.exception}"
-    failed = [
-        item
-        for item in getattr(result.result, "results", None) or ()
-        if item.status in ("error", "fail", "runtime error")
-    ]
-    broken = _broken_rules(settings, failed)
-    lines = [
-        f"{item.node.name}: {item.status}: {broken.get(item.node.unique_id, item.message)}" for item in failed
-    ]
-    return "dbt build failed:\n" + "\n".join(lines)
-
-
-def _broken_rules(settings: Settings, failed: Sequence[Any]) -> dict[str, str]:
-    """By failed `sound` test, the rules that broke and in how many rows or keys: dbt's own message is their sum."""
-    from pipelines.warehouse.connection import open_warehouse
-
-    asked = {
-        item.node.unique_id: item.node.compiled_code
-        for item in failed
-        if item.status == "fail" and getattr(getattr(item.node, "test_metadata", None), "name", "") == _SOUND
-    }
-    if not asked:
-        return {}
-    with open_warehouse(
-        settings.build_database,
-        memory_limit=settings.memory_limit,
-        threads=settings.threads,
-        wait_seconds=settings.lock_wait_seconds,
-    ) as con:
-        return {
-            unique_id: ", ".join(f"{rule} ({rows:,})" for rule, rows in con.execute(sql).fetchall())
-            for unique_id, sql in asked.items()
-        }
-
-
-def _common_arguments(
-    project: ModelProject, profile_dir: Path, target: Path, log_level: str = "none"
-) -> list[str]:
-    variables = ["--vars", json.dumps(dict(project.variables))] if project.variables else []
-    return [
-        *variables,
-        *("--project-dir", str(project.project_dir), "--profiles-dir", str(profile_dir), "--target", _TARGET),
-        *(
-            "--target-path",
-            str(target),
-            "--log-path",
-            str(project.work_dir / "logs"),
-            "--log-level",
-            log_level,
-        ),
-        *("--log-level-file", "none", "--no-use-colors", "--quiet", "--no-print"),
-        *("--no-send-anonymous-usage-stats", "--no-version-check"),
-    ]
-
-
-def _run_folder(project: ModelProject, run_id: str) -> Path:
-    """A fresh folder for what one build writes; old ones go."""
-    target = project.work_dir / "runs" / run_id
-    target.mkdir(parents=True, exist_ok=True)
-    _keep_newest(target.parent, target, _KEPT_RUN_FOLDERS)
-    return target
-
-
-def _keep_newest(folder: Path, own: Path, kept: int) -> None:
-    """Remove all but the newest folders beside `own`, and nothing that is being made."""
-    others = [path for path in folder.iterdir() if path != own and not path.name.startswith(".")]
-    others.sort(key=lambda path: path.stat().st_mtime)
-    for path in others[: max(0, len(others) - kept)]:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _replace_text(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -308,7 +308,7 @@ def build_models(settings: Settings, work: Settings) -> None:
 
     The parsed form of the project is that of `settings`, made once for all moments.
     """
-    from pipelines.orchestration.models import (
+    from pipelines.orchestration.dbt_build import (
         ModelProject,
         ModelsError,
         invoke_build,

@@ -24,7 +24,7 @@ from pipelines.orchestration.summaries import (
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from pipelines.orchestration.models import ModelProject
+    from pipelines.orchestration.dbt_build import ModelProject
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being worked on, how much is done, and how much there is."""
@@ -119,11 +119,11 @@ def _real_steps() -> Steps:
 
 def default_resources(settings: Settings) -> dict[str, object]:
     """Resource name -> object, as assets ask for them."""
-    from pipelines.orchestration.models import InProcessBuilder
+    from pipelines.orchestration.models import DbtBuilder
 
     return {
         "settings": settings,
         "steps": cast("Steps", _LazySteps()),
-        "model_builder": InProcessBuilder(settings),
+        "model_builder": DbtBuilder(settings),
         "progress": SilentProgress(),
     }

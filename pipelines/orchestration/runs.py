@@ -21,8 +21,10 @@ from pipelines.orchestration import idle
 from pipelines.orchestration.assets import RECEIVED, RELEASE, filed_key
 from pipelines.orchestration.build import build_defs
 from pipelines.orchestration.checks import VERDICTS
+from pipelines.orchestration.dbt_process import DbtProcess
 from pipelines.orchestration.instance import STARTED_BY, bury_dead_runs, open_instance
 from pipelines.orchestration.jobs import REFRESH
+from pipelines.orchestration.models import DbtBuilder
 from pipelines.orchestration.resources import Progress, SilentProgress
 from pipelines.orchestration.summaries import (
     FormSummary,
@@ -103,11 +105,12 @@ def refresh(
     wanted = _scope(forms, periods)
     outcome = RefreshOutcome()
     recorder = _Recorder(outcome, progress or SilentProgress())
-    with _only_run(settings), open_instance(settings) as instance:
+    with _only_run(settings), DbtProcess(settings) as dbt, open_instance(settings) as instance:
         bury_dead_runs(instance)
         state = idle.present_state(settings)
         idle.forget(settings)
-        defs = build_defs(settings=settings, resource_overrides={"progress": recorder})
+        resources = {"progress": recorder, "model_builder": DbtBuilder(settings, dbt)}
+        defs = build_defs(settings=settings, resource_overrides=resources)
         job = defs.resolve_job_def(REFRESH)
         result = job.execute_in_process(
             instance=instance,

@@ -20,13 +20,8 @@ from hypothesis import strategies as st
 
 from pipelines.contracts.loader import load_catalogue
 from pipelines.orchestration import steps
-from pipelines.orchestration.models import (
-    ModelState,
-    _run_folder,
-    invoke_build,
-    model_project,
-    prepare_manifest,
-)
+from pipelines.orchestration.dbt_build import invoke_build, model_project, prepare_manifest, run_folder
+from pipelines.orchestration.models import ModelState
 from pipelines.orchestration.moments import build_models
 from pipelines.settings import Settings
 from tests.support.sample import small_bureau
@@ -102,7 +97,7 @@ class Office:
         self.builds += 1
         chosen = ["--select", f"+{killed_after}"] if killed_after else []
         _, failure = invoke_build(
-            self.settings, self.project, _run_folder(self.project, str(self.builds)),
+            self.settings, self.project, run_folder(self.project, str(self.builds)),
             [*chosen, "--exclude-resource-type", "test"], None, None, by_partition=by_partition,
         )  # fmt: skip
         assert failure is None

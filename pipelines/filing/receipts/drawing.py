@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipelines.filing.receipts.content import Dossier
+from pipelines.filing.receipts.content import Dossier, FiledRows
 from pipelines.filing.receipts.gathered import Gathered
 from pipelines.filing.receipts.page import page
 from pipelines.filing.receipts.workbook import workbook
@@ -32,21 +32,30 @@ def draw(asked: Asked) -> Drawn:
     """The files of a receipt that says something new; none when its digest is the one that was told."""
     gathered, place, told = asked
     dossier = gathered.dossier()
-    digest = digest_of(dossier, place)
-    files = [] if digest == told else list(render(dossier))
+    data = dossier.as_json()
+    digest = _digest(data, dossier.rows, place)
+    files = [] if digest == told else [(".json", data), *_for_people(dossier)]
     return Drawn(gathered.submission_id, dossier.receipt.submission.reporter_code, digest, files)
 
 
 def render(dossier: Dossier) -> Iterator[tuple[str, bytes]]:
     """The three files of a receipt: suffix and bytes; equal content gives equal bytes."""
     yield ".json", dossier.as_json()
-    yield ".xlsx", workbook(dossier)
-    yield ".html", page(dossier.receipt)
+    yield from _for_people(dossier)
 
 
 def digest_of(dossier: Dossier, place: str) -> str:
     """Digest of what a receipt's files say, of the program that draws them and of where they lie (`place`)."""
-    digest = hashlib.sha256(place.encode() + dossier.as_json())
-    if dossier.rows is not None:
-        digest.update(repr(dossier.rows).encode())
+    return _digest(dossier.as_json(), dossier.rows, place)
+
+
+def _digest(data: bytes, rows: FiledRows | None, place: str) -> str:
+    digest = hashlib.sha256(place.encode() + data)
+    if rows is not None:
+        digest.update(repr(rows).encode())
     return digest.hexdigest()
+
+
+def _for_people(dossier: Dossier) -> Iterator[tuple[str, bytes]]:
+    yield ".xlsx", workbook(dossier)
+    yield ".html", page(dossier.receipt)

@@ -1,22 +1,19 @@
 """The receipt as a workbook: summary, findings, the filed rows with blamed cells marked, totals, differences, rules.
 
-Belongs here: what stands on which sheet. Equal content gives equal bytes: document dates are fixed, and xlsxwriter
-dates the entries of the zip 1980-01-01. Does not belong here: content; how filed text stays text (`lists`).
+Belongs here: what stands on which sheet, and the formats of cells. Equal content gives equal bytes: the dates of the
+document and of the entries of the zip are fixed. Does not belong here: content; how filed text stays text (`sheets`);
+what is equal in all workbooks (`package`).
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
-
-import xlsxwriter
-from xlsxwriter.format import Format
+from functools import cache
 
 from pipelines.filing.receipts.content import Dossier, FiledRows, Receipt
-from pipelines.filing.receipts.lists import ListSheet, style_of
+from pipelines.filing.receipts.package import Formats, Package
+from pipelines.filing.receipts.sheets import Cells, Sheet
 from pipelines.filing.receipts.wording import (
     ACTORS,
     CHANGES,
@@ -28,8 +25,6 @@ from pipelines.filing.receipts.wording import (
     shown,
 )
 
-_CREATED = datetime(2000, 1, 1)  # noqa: DTZ001 - a fixed property of the file, not a moment
-_FONT = "Microsoft YaHei"
 _LINE_POINTS, _ROW_POINTS, _HIGHEST_POINTS = 15, 60, 400
 _TONES = {"insurer": "#B42318", "analyst": "#B54708", "system": "#475467", "nobody": "#067647"}
 _FILLS = {"E": "#FDE3E1", "W": "#FFF3C4"}
@@ -38,16 +33,17 @@ _FACT_WIDTH, _NOTE_WIDTH = 56, 46
 _FINDING_WIDTHS = (10, 8, 7, 18, 8, 22, 24, 44, 44, 9, 14, 28, 44, 44)
 _PRINTED = 9
 SUMMARY, FINDINGS, ROWS, TOTALS, DIFFERENCES, RULES = "摘要", "问题", "问题行", "合计", "差异", "规则"
+_SHEETS = (SUMMARY, FINDINGS, ROWS, TOTALS, DIFFERENCES, RULES)
 
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """Formats of one workbook: those of lines by their style, those of other cells themselves."""
+    """Formats of cells, as lines name them; of a state by who must act."""
 
-    title: Format
-    state: Format
-    faint: Format
-    warning: Format
+    title: str
+    state: dict[str, str]
+    faint: str
+    warning: str
     label: str
     text: str
     wrapped: str
@@ -62,48 +58,33 @@ class _Style:
 
 def workbook(dossier: Dossier) -> bytes:
     """The workbook's bytes."""
-    out = io.BytesIO()
-    book = xlsxwriter.Workbook(
-        out,
-        {
-            "in_memory": True,
-            "default_format_properties": {"font_name": _FONT, "font_size": 10, "valign": "top"},
-        },
-    )
     receipt = dossier.receipt
-    book.set_properties(
-        {
-            "title": f"报送回执 {receipt.submission.submission_id}",
-            "author": "消保数仓 Xiaobao",
-            "created": _CREATED,
-        }
-    )
-    style = _styles(book, receipt.state.actor)
-    summary, findings, rows, totals, differences, rules = (
-        book.add_worksheet(name, ListSheet) for name in (SUMMARY, FINDINGS, ROWS, TOTALS, DIFFERENCES, RULES)
-    )
+    style, package = _look()
+    cells = Cells()
+    sheets = summary, findings, rows, totals, differences, rules = [Sheet(name, cells) for name in _SHEETS]
     _summary(summary, receipt, style)
     _findings(findings, dossier, style)
     _rows(rows, dossier, style)
     _totals(totals, receipt, style)
     _differences(differences, receipt, style)
     _rules(rules, receipt, style)
-    book.close()
-    return out.getvalue()
+    return package.bytes_of(f"报送回执 {receipt.submission.submission_id}", sheets, cells)
 
 
-def _styles(book: xlsxwriter.Workbook, actor: str) -> _Style:
-    def made(**properties: object) -> Format:
-        return book.add_format(properties)
+@cache
+def _look() -> tuple[_Style, Package]:
+    """The formats, and the package that has them; the same for every receipt."""
+    formats = Formats(_SHEETS)
+    made = formats.add
 
     def line(**properties: object) -> str:
-        return style_of(made(border=1, border_color="#D0D5DD", **properties))
+        return made(border=1, border_color="#D0D5DD", **properties)
 
     text = "@"  # text stays text, also when its cell is edited
-    return _Style(
+    style = _Style(
         title=made(font_size=16, bold=True, valign="vcenter"),
-        state=made(font_size=13, bold=True, font_color="#FFFFFF", bg_color=_TONES.get(actor, "#475467"),
-                   valign="vcenter", text_wrap=True, indent=1),
+        state={actor: made(font_size=13, bold=True, font_color="#FFFFFF", bg_color=tone, valign="vcenter",
+                           text_wrap=True, indent=1) for actor, tone in _TONES.items()},
         faint=made(font_color="#667085", italic=True),
         warning=made(font_color="#B42318", bold=True),
         label=line(font_color="#475467", bg_color="#F2F4F7"),
@@ -117,6 +98,7 @@ def _styles(book: xlsxwriter.Workbook, actor: str) -> _Style:
         blamed={one: line(num_format=text, bg_color=fill, bold=True) for one, fill in _FILLS.items()},
         group={one: line(bg_color=fill, align="center") for one, fill in _FILLS.items()},
     )  # fmt: skip
+    return style, formats.package()
 
 
 def _height(*cells: tuple[str | None, int]) -> int | None:
@@ -126,9 +108,12 @@ def _height(*cells: tuple[str | None, int]) -> int | None:
     """
     lines = 1
     for text, width in cells:
-        if text and (len(text) * 2 > width or "\n" in text):
-            needed = sum(1 + (_display_width(line) - 1) // width for line in text.split("\n"))
-            lines = max(lines, needed)
+        if not text:
+            continue
+        if "\n" in text:
+            lines = max(lines, sum(1 + (_display_width(line) - 1) // width for line in text.split("\n")))
+        elif len(text) * 2 > width:
+            lines = max(lines, 1 + (_display_width(text) - 1) // width)
     return min(_LINE_POINTS * lines, _HIGHEST_POINTS) if lines > 1 else None
 
 
@@ -137,42 +122,25 @@ def _display_width(text: str) -> int:
     return (len(text) + len(text.encode())) // 2
 
 
-def _columns(sheet: ListSheet, widths: Iterable[int]) -> None:
-    first = 0
-    for width, alike in groupby(widths):
-        last = first + len(list(alike)) - 1
-        sheet.set_column(first, last, width)
-        first = last + 1
-
-
-def _heads(sheet: ListSheet, heads: Sequence[str], style: _Style) -> None:
+def _heads(sheet: Sheet, heads: Sequence[str], style: _Style) -> None:
     sheet.add_line(heads, [style.head] * len(heads))
 
 
-def _printed(sheet: ListSheet, head_row: int | None = None, *, pages_wide: int = 1) -> None:
-    """Landscape A4, `pages_wide` pages wide (0: as many as it takes), the header repeated."""
-    sheet.set_paper(9)
-    sheet.set_landscape()
-    if pages_wide:
-        sheet.fit_to_pages(pages_wide, 0)
-    sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.5)
-    sheet.set_footer("&L&8消保数仓 Xiaobao&R&8&P / &N")
-    if head_row is not None:
-        sheet.repeat_rows(head_row)
+def _say(sheet: Sheet, text: str, style: str) -> None:
+    """A sentence on a line of its own."""
+    sheet.add_line((text,), (style,))
 
 
-def _summary(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
-    _columns(sheet, (27, _FACT_WIDTH, 10, 10, _NOTE_WIDTH))
-    sheet.hide_gridlines(2)
-    _printed(sheet)
-    sheet.set_portrait()
+def _summary(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
+    sheet.widths = (27, _FACT_WIDTH, 10, 10, _NOTE_WIDTH)
+    sheet.gridlines = False
+    sheet.portrait = True
     state = receipt.state
-    sheet.set_row(0, 30)
-    sheet.write_string(0, 0, "报送回执 Receipt", style.title)
-    sheet.set_row(1, 30)
-    sheet.merge_range(1, 0, 1, 4, f"{state.label_zh}　{state.sentence_zh}", style.state)
-    sheet.merge_range(2, 0, 2, 4, f"{state.code}: {state.sentence_en}", style.faint)
-    sheet.begin_list(4, 5)
+    sheet.add_line(("报送回执 Receipt",), (style.title,), 30)
+    tone = style.state.get(state.actor, style.state["system"])
+    sheet.add_merged_line(f"{state.label_zh}　{state.sentence_zh}", tone, 5, 30)
+    sheet.add_merged_line(f"{state.code}: {state.sentence_en}", style.faint, 5)
+    sheet.skip_line()
     for label, value in _facts(receipt):
         told = shown(value)
         sheet.add_line((label, told), (style.label, style.wrapped), _height((told, _FACT_WIDTH)))
@@ -183,7 +151,6 @@ def _summary(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
     _rules_found(sheet, receipt, style)
     _excuses(sheet, receipt, style)
     _kpi_effects(sheet, receipt, style)
-    sheet.end_list()
 
 
 def _facts(receipt: Receipt) -> list[tuple[str, object]]:
@@ -244,7 +211,7 @@ def _truncation(listed: int, count: int) -> str:
     return f"共 {count:,} 个,只列出 {listed:,} 个 ({listed:,} of {count:,} listed)"
 
 
-def _rules_found(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
+def _rules_found(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
     """Findings by rule, with a link to the first one on the findings sheet."""
     if not receipt.findings:
         return
@@ -284,7 +251,7 @@ def _severity(severity: str | None) -> str:
     return f"{severity} {SEVERITIES.get(severity, '')}" if severity else "–"
 
 
-def _excuses(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
+def _excuses(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
     if not receipt.excuses:
         return
     _heads(sheet, ("豁免与说明", "编号 id", "规则 rule", "有效至", "内容 reason"), style)
@@ -303,7 +270,7 @@ def _excuses(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
     sheet.skip_line()
 
 
-def _kpi_effects(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
+def _kpi_effects(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
     """KPI cells moved; unknown is not said to be none."""
     if receipt.kpi_effects is None:
         return
@@ -314,26 +281,26 @@ def _kpi_effects(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
         values = (shown(effect.old_value), shown(effect.new_value), shown(effect.unit))
         sheet.add_line((*told, *values), [style.text] * 5)
     if not receipt.kpi_effects:
-        sheet.add_line(("没有已发布的指标因此变动 no published KPI cell moves",), (style_of(style.faint),))
+        _say(sheet, "没有已发布的指标因此变动 no published KPI cell moves", style.faint)
 
 
-def _findings(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
+def _findings(sheet: Sheet, dossier: Dossier, style: _Style) -> None:
     receipt = dossier.receipt
-    _printed(sheet, 1)
+    sheet.repeated = 1
     count = receipt.totals.blocking + receipt.totals.advisory
     if not count:
-        sheet.write_string(0, 0, "没有问题 no findings", style.faint)
+        _say(sheet, "没有问题 no findings", style.faint)
         return
     told = f"共 {count:,} 个问题,按规则排列;点行号看原文 {count:,} findings by rule; row numbers link to filed rows"
     if receipt.totals.is_truncated:
         told = _truncation(receipt.totals.listed, count)
-    sheet.write_string(0, 0, told, style.warning if receipt.totals.is_truncated else style.faint)
+    _say(sheet, told, style.warning if receipt.totals.is_truncated else style.faint)
     heads = ("规则 rule", "级别", "行 row", "列 column", "单元格", "报送值 value", "应为 expected", "问题", "如何更正",
              "该规则共", "工作表 sheet", "行所在报送 filed in", "Problem", "How to fix")  # fmt: skip
-    _columns(sheet, _FINDING_WIDTHS)
-    sheet.freeze_panes(2, 1)
-    sheet.begin_list(1, len(heads))
+    sheet.widths = _FINDING_WIDTHS
+    sheet.frozen = (2, 1)
     _heads(sheet, heads, style)
+    last = 1
     links = _row_links(dossier.rows)
     s = style
     for group in receipt.findings:
@@ -342,7 +309,7 @@ def _findings(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
             texts = (finding.value, finding.expected, finding.message_zh, finding.fix_zh)
             target = links.get((finding.filed_in, finding.row_no))
             row_no, number = ("整份", s.text) if finding.row_no is None else (finding.row_no, s.count)
-            sheet.add_line(
+            last = sheet.add_line(
                 (group.rule_code, label, row_no, finding.header or finding.column_name, finding.cell, *texts,
                  group.count, finding.sheet, finding.filed_in, finding.message_en, finding.fix_en),
                 (s.text, tone, number if target is None else s.link, s.filed, s.text, s.filed, s.filed, s.filed,
@@ -351,9 +318,8 @@ def _findings(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
             )  # fmt: skip
             if target is not None:
                 sheet.add_link(2, ROWS, target)
-    last = sheet.end_list()
-    sheet.print_area(0, 0, last, _PRINTED - 1)
-    sheet.autofilter(1, 0, last, len(heads) - 1)
+    sheet.printed = (last, _PRINTED)
+    sheet.filtered = (1, last, len(heads))
 
 
 def _row_links(rows: FiledRows | None) -> dict[tuple[str | None, int | None], int]:
@@ -361,24 +327,23 @@ def _row_links(rows: FiledRows | None) -> dict[tuple[str | None, int | None], in
     return {(row.filed_in, row.row_no): at for at, row in enumerate(rows.rows, 2)} if rows else {}
 
 
-def _rows(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
+def _rows(sheet: Sheet, dossier: Dossier, style: _Style) -> None:
     """The filed rows with findings; blamed cells are coloured, and what is wrong stands before the row."""
     rows = dossier.rows
-    _printed(sheet, 1, pages_wide=0)
+    sheet.repeated, sheet.spreads = 1, True
     if rows is None:
         told = "原文行见机构收到的回执 filed rows stand in the receipt as delivered"
-        sheet.write_string(0, 0, told, style.faint)
+        _say(sheet, told, style.faint)
         return
     if not rows.rows:
-        sheet.write_string(0, 0, "没有问题行 no rows with findings", style.faint)
+        _say(sheet, "没有问题行 no rows with findings", style.faint)
         return
     carried = any(row.filed_in for row in rows.rows)
     told = f"{len(rows.rows):,} 行有问题的原文;红色阻断,黄色提示;个人信息已遮盖"
-    sheet.write_string(0, 0, f"{told} filed rows with findings; personal values masked", style.faint)
+    _say(sheet, f"{told} filed rows with findings; personal values masked", style.faint)
     lead = ("行号 row", *(("行所在报送 filed in",) if carried else ()), "问题与更正 what is wrong")
-    _columns(sheet, (8, *((28,) if carried else ()), _NOTE_WIDTH, *_widths(rows)))
-    sheet.freeze_panes(2, len(lead) - 1)
-    sheet.begin_list(1, len(lead) + len(rows.columns))
+    sheet.widths = (8, *((28,) if carried else ()), _NOTE_WIDTH, *_widths(rows))
+    sheet.frozen = (2, len(lead) - 1)
     _heads(sheet, (*lead, *(header for _, header in rows.columns)), style)
     position = {name: at for at, (name, _) in enumerate(rows.columns, len(lead))}
     blamed = _blamed(dossier.receipt, position)
@@ -393,7 +358,7 @@ def _rows(sheet: ListSheet, dossier: Dossier, style: _Style) -> None:
         # as high as what is told needs, within bounds: a long filed text spreads over no neighbour and no page
         height = min(_height((told, _NOTE_WIDTH)) or _LINE_POINTS, _ROW_POINTS)
         sheet.add_line((row.row_no, *origin, told, *row.cells), styles, height + 3)
-    sheet.autofilter(1, 0, sheet.end_list(), len(plain) - 1)
+    sheet.filtered = (1, len(rows.rows) + 1, len(plain))
 
 
 def _blamed(
@@ -431,14 +396,13 @@ def _widths(rows: FiledRows) -> list[int]:
     ]
 
 
-def _totals(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
-    _printed(sheet, 1)
+def _totals(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
+    sheet.repeated = 1
     if not receipt.control_totals:
-        sheet.write_string(0, 0, "本报表没有合计核对项 no control totals", style.faint)
+        _say(sheet, "本报表没有合计核对项 no control totals", style.faint)
         return
-    sheet.write_string(0, 0, "报送合计与我方合计 totals stated by the filer and added up by us", style.faint)
-    _columns(sheet, (26, 26, 24, 24, 14))
-    sheet.begin_list(1, 5)
+    _say(sheet, "报送合计与我方合计 totals stated by the filer and added up by us", style.faint)
+    sheet.widths = (26, 26, 24, 24, 14)
     _heads(sheet, ("列 column", "英文列名", "报送合计 stated", "我方合计 ours", "核对 agrees"), style)
     for total in receipt.control_totals:
         names = (total.header or total.column_name, total.column_name)
@@ -446,17 +410,16 @@ def _totals(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
             (*names, shown(total.declared), shown(total.ours), YES_NO[total.agrees]),
             (*[style.text] * 4, style.bad if total.agrees is False else style.text),
         )
-    sheet.end_list()
 
 
-def _differences(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
-    _printed(sheet, 2)
+def _differences(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
+    sheet.repeated = 2
     difference = receipt.difference
     if difference is None:
-        sheet.write_string(0, 0, "没有可对比的前一版本 no earlier version to compare with", style.faint)
+        _say(sheet, "没有可对比的前一版本 no earlier version to compare with", style.faint)
         return
     against = f"与 {difference.against_submission_id} 对比 against the version it replaces"
-    sheet.write_string(0, 0, against, style.faint)
+    _say(sheet, against, style.faint)
     counts = (
         f"新增 {difference.rows_added:,} 行,减少 {difference.rows_removed:,} 行,变动 {difference.rows_changed:,} 行,"
         f"不变 {difference.rows_unchanged:,} 行"
@@ -465,11 +428,10 @@ def _differences(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
         counts += ";本次报送未被接受,变动没有生效 not in effect"
     if difference.is_truncated:
         counts += f";变动{_truncation(len(difference.changes), difference.change_count)}"
-    sheet.write_string(1, 0, counts, style.warning if difference.is_truncated else style.faint)
+    _say(sheet, counts, style.warning if difference.is_truncated else style.faint)
     heads = ("变动 change", "主键 key", "行 row", "原行 old row", "列 column", "原值 old", "新值 new")
-    _columns(sheet, (12, 36, 8, 10, 22, 32, 32))
-    sheet.freeze_panes(3, 0)
-    sheet.begin_list(2, len(heads))
+    sheet.widths = (12, 36, 8, 10, 22, 32, 32)
+    sheet.frozen = (3, 0)
     _heads(sheet, heads, style)
     styles = (style.text, style.filed, style.text, style.text, style.filed, style.filed, style.filed)
     for change in difference.changes:
@@ -477,19 +439,18 @@ def _differences(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
         column = change.header or change.column_name
         kind = CHANGES[change.change]
         sheet.add_line((kind, change.record_key, *rows, column, change.old_value, change.new_value), styles)
-    sheet.autofilter(2, 0, max(len(difference.changes), 1) + 2, len(heads) - 1)
+    sheet.filtered = (2, max(len(difference.changes), 1) + 2, len(heads))
     if difference.totals:
         sheet.skip_line()
         _heads(sheet, ("合计 total", "列 column", "", "", "", "原合计 old", "新合计 new"), style)
     for total in difference.totals:
         values = (shown(total.old_total), shown(total.new_total))
         sheet.add_line((total.column_name, total.header, None, None, None, *values), styles)
-    sheet.end_list()
 
 
-def _rules(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
+def _rules(sheet: Sheet, receipt: Receipt, style: _Style) -> None:
     """Rules that failed or did not run, each with its reason; those that passed in one line."""
-    _printed(sheet, 0)
+    sheet.repeated = 0
     heads = (
         "规则 rule",
         "级别",
@@ -500,9 +461,8 @@ def _rules(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
         "The rule",
         "Why not run",
     )
-    _columns(sheet, (10, 8, 18, 9, _FACT_WIDTH, 40, _FACT_WIDTH, 40))
-    sheet.freeze_panes(1, 0)
-    sheet.begin_list(0, len(heads))
+    sheet.widths = (10, 8, 18, 9, _FACT_WIDTH, 40, _FACT_WIDTH, 40)
+    sheet.frozen = (1, 0)
     _heads(sheet, heads, style)
     last = 0
     for verdict in receipt.verdicts:
@@ -516,10 +476,10 @@ def _rules(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
              style.bad if verdict.verdict == "fail" else style.text, style.count, *[style.wrapped] * 4),
             _height((verdict.text_zh, _FACT_WIDTH), (verdict.text_en, _FACT_WIDTH), (verdict.reason_en, 40)),
         )  # fmt: skip
-    sheet.autofilter(0, 0, max(last, 1), len(heads) - 1)
+    sheet.filtered = (0, max(last, 1), len(heads))
     passed = [verdict.rule_code for verdict in receipt.verdicts if verdict.verdict == "pass"]
     if not receipt.verdicts:
-        sheet.add_line(("报表未知,没有可核对的规则 the form is unknown",), (style_of(style.faint),))
+        _say(sheet, "报表未知,没有可核对的规则 the form is unknown", style.faint)
     elif passed:
         sheet.skip_line()
         codes = " ".join(passed)
@@ -529,4 +489,3 @@ def _rules(sheet: ListSheet, receipt: Receipt, style: _Style) -> None:
             (style.text, style.text, style.text, style.count, style.wrapped),
             _height((codes, _FACT_WIDTH)),
         )
-    sheet.end_list()

@@ -7,6 +7,7 @@ and whether they are new (`drawing`), the outbox's file system (`outbox`).
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import multiprocessing
 from collections import deque
@@ -117,7 +118,11 @@ def _drawing(processes: int, due: Sequence[_Due]) -> Iterator[Callable[[Iterable
         return
     # a process started anew, because this one has threads (DuckDB's), which a fork would tear
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    # and which looks for garbage cycles a thirtieth as often: receipts have none
+    rarely = (20_000, 10, 10)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=gc.set_threshold, initargs=rarely
+    ) as pool:
 
         def ahead(asked: Iterable[Asked]) -> Iterator[Drawn]:
             waiting: deque[Future[Drawn]] = deque()

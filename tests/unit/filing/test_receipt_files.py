@@ -18,8 +18,8 @@ from openpyxl.workbook import Workbook
 
 from pipelines.filing.receipts.content import Dossier, KpiEffect, published_schema
 from pipelines.filing.receipts.drawing import digest_of, render
-from pipelines.filing.receipts.lists import CELL_UNITS
 from pipelines.filing.receipts.page import PLACES, page
+from pipelines.filing.receipts.sheets import CELL_UNITS
 from pipelines.filing.receipts.wording import printable
 from pipelines.filing.receipts.workbook import workbook
 from pipelines.settings import project_root
@@ -122,6 +122,19 @@ def test_the_workbook_has_its_sheets_with_filters_and_frozen_headers() -> None:
     assert [cell.value for cell in found["C"][2:]] == [7, 9, "整份"]
 
 
+def test_the_sheets_print_as_documents() -> None:
+    book = opened(full())
+    assert {sheet.page_setup.paperSize for sheet in book} == {9}
+    assert [sheet.page_setup.orientation for sheet in book] == ["portrait", *["landscape"] * 5]
+    assert [sheet.title for sheet in book if not sheet.sheet_properties.pageSetUpPr.fitToPage] == ["问题行"]
+    assert book["问题"].print_area == "'问题'!$A$1:$I$5"
+    assert [sheet.print_title_rows for sheet in book] == [None, "$2:$2", "$2:$2", "$2:$2", "$3:$3", "$1:$1"]
+    assert {sheet.oddFooter.right.text for sheet in book} == {"&P / &N"}
+    assert book["问题"].column_dimensions["H"].width == pytest.approx(44.71, abs=0.01)
+    assert [str(area) for area in book["摘要"].merged_cells.ranges] == ["A2:E2", "A3:E3"]
+    assert book.properties.title == f"报送回执 {full().receipt.submission.submission_id}"
+
+
 def test_a_finding_links_to_its_row_whose_blamed_cell_is_marked_with_the_message() -> None:
     book = opened(full())
     link = book["问题"]["C4"].hyperlink
@@ -200,7 +213,7 @@ def test_filed_text_is_never_a_formula_or_a_link(text: str) -> None:
     assert not [name for name, data in parts(workbook(told)).items() if b"<f>" in data or b"<f " in data]
 
 
-# of these text is spelled otherwise in a workbook; xlsxwriter's own cells take the last for markup
+# of these text is spelled otherwise in a workbook
 SPELLED = ("_x003D_1", "a&b", "<b>", " a ", "\n", "]]>", '"', "\u2028", "<r><t>x</t></r>")
 
 
@@ -287,6 +300,7 @@ def test_equal_content_gives_equal_bytes_and_other_content_another_digest() -> N
     changed = Dossier(full().receipt, dossier(rows=(row(7, "C-2"),)).rows)
     assert digest_of(changed, "here") != digest_of(full(), "here")
     with zipfile.ZipFile(io.BytesIO(workbook(full()))) as archive:
+        assert archive.testzip() is None
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.contracts.model import Catalogue, Column, Form
 from pipelines.orchestration.build import assemble
-from pipelines.orchestration.models import ModelProject, prepare_manifest
+from pipelines.orchestration.dbt_build import ModelProject, prepare_manifest
 from pipelines.orchestration.summaries import (
     FormSummary,
     ModelsSummary,

@@ -18,7 +18,7 @@ import pytest
 from pipelines.contracts.loader import load_catalogue
 from pipelines.orchestration.assets import WRITER_POOL
 from pipelines.orchestration.build import build_defs
-from pipelines.orchestration.models import ModelProject, model_project, prepare_manifest
+from pipelines.orchestration.dbt_build import ModelProject, model_project, prepare_manifest
 from pipelines.settings import Settings
 
 SNAPSHOT = Path(__file__).with_name("definitions_snapshot.json")

@@ -1,23 +1,25 @@
-"""dbt in the run's own process: models and tests as Dagster sees them, what is rebuilt and what is not."""
+"""dbt in the run's process or beside it: models and tests as Dagster sees them, what is rebuilt and what is not."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
 import duckdb
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from pipelines.orchestration.models import (
-    InProcessBuilder,
-    ModelProject,
-    ModelsError,
-    invoke_build,
-    leaf_keys,
-    prepare_manifest,
-)
+from pipelines.orchestration.dbt_build import ModelProject, ModelsError, invoke_build, prepare_manifest
+from pipelines.orchestration.dbt_process import DbtProcess
+from pipelines.orchestration.models import DbtBuilder, leaf_keys
 from pipelines.settings import Settings
 
 from .conftest import FakeSteps
@@ -38,12 +40,12 @@ def same_state(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def builder(run_settings: Settings) -> InProcessBuilder:
-    return InProcessBuilder(run_settings)
+def builder(run_settings: Settings) -> DbtBuilder:
+    return DbtBuilder(run_settings)
 
 
 def test_models_are_built_and_their_tests_are_checks(
-    make_defs: MakeDefs, run_settings: Settings, builder: InProcessBuilder, instance: dg.DagsterInstance
+    make_defs: MakeDefs, run_settings: Settings, builder: DbtBuilder, instance: dg.DagsterInstance
 ) -> None:
     defs = make_defs(model_builder=builder)
     result = defs.resolve_job_def("refresh").execute_in_process(instance=instance)
@@ -62,8 +64,85 @@ def test_models_are_built_and_their_tests_are_checks(
         assert con.execute("SELECT value FROM main_kpi.kpi_values").fetchall() == [(30,)]
 
 
+def test_a_process_of_its_own_builds_the_same(
+    make_defs: MakeDefs, run_settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    told: dict[str, list[object]] = {}
+    for name in ("here", "there"):
+        with DbtProcess(run_settings) if name == "there" else nullcontext() as dbt:
+            builder = DbtBuilder(run_settings, dbt)
+            job = make_defs(model_builder=builder).resolve_job_def("refresh")
+            config = {"ops": {"models": {"config": {"full": True}}}}
+            result = job.execute_in_process(instance=instance, run_config=config)
+            told[name] = [
+                builder.summary,
+                sorted((e.asset_key, e.check_name, e.passed) for e in result.get_asset_check_evaluations()),
+                sorted(e.asset_key for e in result.get_asset_materialization_events() if e.asset_key),
+            ]
+        with duckdb.connect(str(run_settings.build_database)) as con:  # the lock was let go
+            assert con.execute("SELECT value FROM main_kpi.kpi_values").fetchall() == [(30,)]
+    assert told["there"] == told["here"]
+
+
+def test_a_failing_test_in_a_process_of_its_own_stops_the_release(
+    make_defs: MakeDefs, run_settings: Settings, steps: FakeSteps, instance: dg.DagsterInstance
+) -> None:
+    steps.submissions = 0
+    with DbtProcess(run_settings) as dbt:
+        job = make_defs(model_builder=DbtBuilder(run_settings, dbt)).resolve_job_def("refresh")
+        with pytest.raises(dg.Failure, match="not_null_kpi_values_value"):
+            job.execute_in_process(instance=instance)
+    assert ("publish",) not in steps.calls
+
+
+def test_a_process_that_died_fails_the_run_with_what_to_do(
+    make_defs: MakeDefs, run_settings: Settings, steps: FakeSteps, instance: dg.DagsterInstance
+) -> None:
+    with DbtProcess(run_settings) as dbt:
+        assert dbt.pid
+        os.kill(dbt.pid, signal.SIGKILL)
+        job = make_defs(model_builder=DbtBuilder(run_settings, dbt)).resolve_job_def("refresh")
+        with pytest.raises(dg.Failure, match=r"code -9.*XIAOBAO_MEMORY_LIMIT.*run again"):
+            job.execute_in_process(instance=instance)
+    assert ("publish",) not in steps.calls
+
+
+def is_alive(pid: int) -> bool:
+    """A dead process whose parent is gone too may wait long for being noticed."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # type: ignore[no-any-return]
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_the_process_ends_with_the_one_that_started_it(run_settings: Settings, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        """import sys, time
+from pathlib import Path
+from pipelines.orchestration.dbt_process import DbtProcess
+from pipelines.settings import Settings
+
+if __name__ == "__main__":
+    print(DbtProcess(Settings(home=Path(sys.argv[1]))).pid, flush=True)
+    time.sleep(600)
+""",
+        encoding="utf-8",
+    )
+    command = [sys.executable, str(script), str(run_settings.home)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_unchanged_data_are_not_built_again_but_the_release_is_reached(
-    make_defs: MakeDefs, builder: InProcessBuilder, steps: FakeSteps, instance: dg.DagsterInstance
+    make_defs: MakeDefs, builder: DbtBuilder, steps: FakeSteps, instance: dg.DagsterInstance
 ) -> None:
     job = make_defs(model_builder=builder).resolve_job_def("refresh")
     job.execute_in_process(instance=instance)
@@ -81,7 +160,7 @@ def test_unchanged_data_are_not_built_again_but_the_release_is_reached(
 
 
 def test_a_failing_test_stops_the_release_and_everything_is_built_next_time(
-    make_defs: MakeDefs, builder: InProcessBuilder, steps: FakeSteps, instance: dg.DagsterInstance
+    make_defs: MakeDefs, builder: DbtBuilder, steps: FakeSteps, instance: dg.DagsterInstance
 ) -> None:
     job = make_defs(model_builder=builder).resolve_job_def("refresh")
     job.execute_in_process(instance=instance)

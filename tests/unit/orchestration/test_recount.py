@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from pipelines.orchestration import recount
-from pipelines.orchestration.models import model_project, prepare_manifest
+from pipelines.orchestration.dbt_build import model_project, prepare_manifest
 from pipelines.settings import Settings
 
 #: Seeds and what is made of them alone are the same in every build of one definition.

@@ -31,7 +31,6 @@ from pipelines.validation.suite import rows_of_batch, validate_marks
 from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import MARK_WORDS, insert_rows, store_columns
 
-
 #: Columns that repeat what the envelope says: the rule broken where they say something else, and their name.
 _ON_ENVELOPE = {"period": ("ENV-S03", "报告期"), "reporter_code": ("ENV-S04", "报送机构")}
 #: Rows of a piece below which many small files are put together before DuckDB looks at them: every statement over
@@ -199,11 +198,13 @@ def _disagreements(con: duckdb.DuckDBPyConnection, plan: MarkPlan) -> dict[int, 
     faults: dict[int, list[Fault]] = {}
     others = con.execute(
         f"""
-        SELECT submission_no, {", ".join(
-            f"count(*) FILTER ({differs}), min(s.{column}) FILTER ({differs}), any_value(b.{column}), "
-            f"min(row_no) FILTER ({differs})"
-            for column, differs in ((name, f"s.{name} <> b.{name}") for name in _ON_ENVELOPE)
-        )}
+        SELECT submission_no, {
+            ", ".join(
+                f"count(*) FILTER ({differs}), min(s.{column}) FILTER ({differs}), any_value(b.{column}), "
+                f"min(row_no) FILTER ({differs})"
+                for column, differs in ((name, f"s.{name} <> b.{name}") for name in _ON_ENVELOPE)
+            )
+        }
         FROM staged AS s JOIN batch AS b USING (submission_no)
         WHERE {" OR ".join(f"s.{name} <> b.{name}" for name in _ON_ENVELOPE)}
         GROUP BY submission_no ORDER BY submission_no"""

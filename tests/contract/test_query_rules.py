@@ -64,6 +64,13 @@ class Bureau:
                 f"({columns}, submission_no INTEGER, row_no BIGINT, sound BOOLEAN DEFAULT TRUE)"
             )
 
+        repeated = " UNION ALL ".join(
+            f"(SELECT submission_no, row_no FROM rows_{code} WHERE {form.key[-1]} IS NOT NULL "
+            f"QUALIFY count(*) OVER (PARTITION BY submission_no, {form.key[-1]}) > 1)"
+            for code, form in self.catalogue.forms.items()
+        )
+        self.con.execute(f"CREATE VIEW repeats AS {repeated}")
+
     def file(
         self,
         no: int,
@@ -100,13 +107,7 @@ class Bureau:
             name, _, part = match[1].partition(".")
             if name == "submissions":
                 return f"(FROM subs WHERE submission_no IN ({numbers}))"
-            if name == "repeats":
-                return " UNION ALL ".join(
-                    f"(SELECT submission_no, row_no FROM rows_{one} WHERE {form.key[-1]} IS NOT NULL "
-                    f"QUALIFY count(*) OVER (PARTITION BY submission_no, {form.key[-1]}) > 1)"
-                    for one, form in self.catalogue.forms.items()
-                ).join(("(", ")"))
-            if name in ("rollup", "reporters", "forms", "rules", "releases"):
+            if name in ("rollup", "repeats", "reporters", "forms", "rules", "releases"):
                 return "rollup_pairs" if name == "rollup" else name
             form = code if name == "self" else name
             if part == "counterpart":

@@ -61,7 +61,7 @@ def load_batches(
     evidence; without it (a filer's own check) nothing is found differently and seconds of start-up are saved.
     """
     cut = batches(parcels, batch_bytes)
-    for outcomes in read_ahead(con, catalogue, form, cut, archive, limits, threads):
+    for outcomes in read_ahead(con, catalogue, form, cut, archive, limits, threads, batch_bytes):
         rows, result = _load(con, catalogue, form, outcomes, program_version, prove=prove)
         if evidence and result is not None:
             evidence(outcomes[0].parcel.submission_no, result)

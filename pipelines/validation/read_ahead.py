@@ -1,8 +1,8 @@
 """The files that wait to be read, in batches, and reading ahead: while one batch is stored the next is being read.
 
 Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most three batches
-are in memory, so their size bounds what reading takes. Does not belong here: what becomes of a batch (`batch`), the
-readers.
+are in memory, or two of which one is large, so their size bounds what reading takes. Does not belong here: what becomes
+of a batch (`batch`), the readers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice
 
 import duckdb
 import pyarrow as pa
@@ -127,11 +126,13 @@ def read_ahead(
     archive: Archive,
     limits: XlsxLimits,
     threads: int,
+    batch_bytes: int,
 ) -> Iterator[list[Found | Failed]]:
     """Each batch of a form's files, read; the next ones are read while the caller works on this one.
 
     A file on which our own reader fails is a `Failed` and does not delay the others; a shortage of memory or disk is
-    raised, because it would fail on every file.
+    raised, because it would fail on every file. Ahead of the batch in work goes always one, and another while all three
+    are no larger than three of `batch_bytes`: a batch may be one file of any size.
     """
     values = values_at_any_time(catalogue, form)
 
@@ -160,12 +161,23 @@ def read_ahead(
         covers = _covered(con, batch)
         return [pool.submit(read, parcel, on_cover=parcel.submission_no in covers) for parcel in batch]
 
-    waiting = iter(cut)
-    reading = deque(map(start, islice(waiting, _AHEAD)))
+    waiting, reading = deque(cut), deque[tuple[int, list[Future[Found | Failed]]]]()
+
+    def read_on(in_work: int) -> None:
+        while waiting and len(reading) < _AHEAD:
+            size = sum(parcel.byte_size for parcel in waiting[0])
+            held = in_work + size + sum(ahead for ahead, _ in reading)
+            if reading and held > (1 + _AHEAD) * batch_bytes:
+                return
+            reading.append((size, start(waiting.popleft())))
+
     try:
+        read_on(0)
         while reading:
-            outcomes = [future.result() for future in reading.popleft()]
-            reading.extend(map(start, islice(waiting, 1)))
+            size, futures = reading.popleft()
+            outcomes = [future.result() for future in futures]
+            del futures
+            read_on(size)
             yield outcomes
             del outcomes
     finally:

@@ -36,6 +36,9 @@ _ON_ENVELOPE = {"period": ("ENV-S03", "报告期"), "reporter_code": ("ENV-S04",
 #: Rows of a piece below which many small files are put together before DuckDB looks at them: every statement over
 #: `staged` costs it a fraction of a millisecond a piece, and a column's pieces are small allocations.
 _SMALL_PIECE_ROWS = 4096
+#: Cells that would have to be looked at one by one, for the sake of other files, from which on a batch is stored in two
+#: parts: each part costs a fifth of a second.
+_MANY_CELLS = 500_000
 
 
 def load_batches(
@@ -62,10 +65,39 @@ def load_batches(
     """
     cut = batches(parcels, batch_bytes)
     for outcomes in read_ahead(con, catalogue, form, cut, archive, limits, threads, batch_bytes):
-        rows, result = _load(con, catalogue, form, outcomes, program_version, prove=prove)
-        if evidence and result is not None:
-            evidence(outcomes[0].parcel.submission_no, result)
-        yield len(outcomes), rows
+        for part in _parts(outcomes):
+            rows, result = _load(con, catalogue, form, part, program_version, prove=prove)
+            if evidence and result is not None:
+                evidence(part[0].parcel.submission_no, result)
+            yield len(part), rows
+
+
+def _parts(outcomes: Sequence[Found | Failed]) -> list[Sequence[Found | Failed]]:
+    """A batch as a whole, or in two parts when a few of its files have columns that are canonical in the many others.
+
+    A column is typed for all files of a part or looked at cell by cell in all of them (`canonical.joined`).
+    """
+    known = {
+        place: frozenset.intersection(*(piece.canonical for piece in pieces))
+        for place, found in enumerate(outcomes)
+        if isinstance(found, Found)
+        and (pieces := [piece for piece in found.grid.pieces or () if piece.table.num_rows])
+    }
+    if not known:
+        return [outcomes]
+    most = frozenset[str]().union(*known.values())
+    lacking = {place for place, canonical in known.items() if canonical != most}
+    rows = sum(
+        found.grid.rows_read
+        for place, found in enumerate(outcomes)
+        if isinstance(found, Found) and place not in lacking
+    )
+    if rows * len(most - frozenset.intersection(*known.values())) < _MANY_CELLS:
+        return [outcomes]
+    return [
+        [found for place, found in enumerate(outcomes) if place not in lacking],
+        [found for place, found in enumerate(outcomes) if place in lacking],
+    ]
 
 
 def _load(

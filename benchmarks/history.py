@@ -40,7 +40,9 @@ def main(words: list[str]) -> None:
     ground, inbox, volume = ground_of(asked)
     say("start-up ...")
     folder = ground.fresh("history-start")
-    start = ground.pipeline(folder / "home", ground.registered(inbox, folder / "inbox")).cost
+    registered = ground.registered(inbox, folder / "inbox")
+    # the first run of a folder has dbt parse the project, which later ones find parsed
+    start = [ground.pipeline(folder / name, registered).cost for name in ("first", "home")][-1]
     shutil.rmtree(folder)
     costs: dict[str, Cost] = {"start-up (fresh home)": start}
     targets: list[Target] = []

@@ -110,15 +110,11 @@ def forms_unread(con: duckdb.DuckDBPyConnection, program_version: str = "") -> f
 
 
 def batches(parcels: Sequence[Unread], max_bytes: int) -> list[list[Unread]]:
-    """Cut a list of parcels into batches of at most `max_bytes` of files, in order, at least one file each.
-
-    The first is a quarter of that: until it is read, nobody stores.
-    """
+    """Cut a list of parcels into batches of at most `max_bytes` of files, in order, at least one file each."""
     cut: list[list[Unread]] = []
     size = 0
     for parcel in parcels:
-        most = max_bytes // 4 if len(cut) == 1 else max_bytes
-        if not cut or size + parcel.byte_size > most:
+        if not cut or size + parcel.byte_size > max_bytes:
             cut.append([])
             size = 0
         cut[-1].append(parcel)

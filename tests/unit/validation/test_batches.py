@@ -102,11 +102,3 @@ def test_no_file_is_lost_in_parts(typed: Keep, monkeypatch: pytest.MonkeyPatch) 
     parts = batch._parts([empty, failed, odd, plain])
     assert parts == [[empty, failed, plain], [odd]]
     assert batch._parts([empty, failed]) == [[empty, failed]]
-
-
-def test_batches_hold_every_file_in_order_and_begin_with_a_small_one() -> None:
-    sizes = [10, 10, 10, 300, 40, 40, 40, 5]
-    parcels = [found(number, rows(FORM, 1), size).parcel for number, size in enumerate(sizes)]
-    cut = read_ahead.batches(parcels, 100)
-    assert [[parcel.byte_size for parcel in one] for one in cut] == [[10, 10], [10], [300], [40, 40], [40, 5]]
-    assert read_ahead.batches([], 100) == []

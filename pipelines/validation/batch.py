@@ -28,7 +28,7 @@ from pipelines.validation.read_ahead import Failed, Found, Unread, batches, read
 from pipelines.validation.screening import shown_sql
 from pipelines.validation.structure import judge_file
 from pipelines.validation.suite import rows_of_batch, validate_marks
-from pipelines.warehouse.connection import rare_tidying, transaction
+from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import MARK_WORDS, insert_rows, store_columns
 
 #: Columns that repeat what the envelope says: the rule broken where they say something else, and their name.
@@ -64,16 +64,12 @@ def load_batches(
     evidence; without it (a filer's own check) nothing is found differently and seconds of start-up are saved.
     """
     cut = batches(parcels, batch_bytes)
-    if len(cut) > 1:
-        rare_tidying(con)
     for outcomes in read_ahead(con, catalogue, form, cut, archive, limits, threads, batch_bytes):
         for part in _parts(outcomes):
             rows, result = _load(con, catalogue, form, part, program_version, prove=prove)
             if evidence and result is not None:
                 evidence(part[0].parcel.submission_no, result)
             yield len(part), rows
-        del part, outcomes
-        pa.default_memory_pool().release_unused()  # the next batch, and models, need it elsewhere
 
 
 def _parts(outcomes: Sequence[Found | Failed]) -> list[Sequence[Found | Failed]]:

@@ -78,13 +78,3 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConne
         con.execute("ROLLBACK")
         raise
     con.execute("COMMIT")
-
-
-def rare_tidying(con: duckdb.DuckDBPyConnection) -> None:
-    """Leave row groups as transactions leave them, for the rest of the connection's life: for loading in many batches.
-
-    Every batch ends in a part of a row group, and every checkpoint would put such parts together with their neighbours,
-    that is, compress millions of rows once more (docs/decisions/0026). Smaller writes later tidy up what lies next to
-    them. What is written is also flushed group by group, for less memory.
-    """
-    con.execute("SET max_vacuum_tasks = 0; SET write_buffer_row_group_count = 1")

@@ -42,7 +42,7 @@ _CHANNELS = ("directory", "email", "webhook")
 _PACKAGE = Path(__file__).resolve().parent
 _MiB = 1024 * 1024
 #: Batches of files that would fill the memory limit as they lie on disk.
-_BATCHES = 20
+_BATCHES = 16
 _INPUTS = ("expectations", "dbt_project", "data")
 
 

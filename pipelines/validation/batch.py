@@ -70,6 +70,8 @@ def load_batches(
             if evidence and result is not None:
                 evidence(part[0].parcel.submission_no, result)
             yield len(part), rows
+        del part, outcomes
+        pa.default_memory_pool().release_unused()  # the next batch, and models, need it elsewhere
 
 
 def _parts(outcomes: Sequence[Found | Failed]) -> list[Sequence[Found | Failed]]:

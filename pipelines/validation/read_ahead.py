@@ -186,7 +186,6 @@ def read_ahead(
             del outcomes
     finally:
         pool.shutdown(cancel_futures=True)
-        pa.default_memory_pool().release_unused()  # models need it next
 
 
 def _small_ones_typed(outcomes: list[Found | Failed], typed: Keep) -> list[Found | Failed]:

@@ -8,6 +8,7 @@ states (`filing`).
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -71,6 +72,8 @@ def load_batches(
                 evidence(part[0].parcel.submission_no, result)
             yield len(part), rows
         del part, outcomes
+        # what Great Expectations raised and caught holds, in a cycle, the frames that called it and all they held
+        gc.collect(1)
         pa.default_memory_pool().release_unused()  # the next batch, and models, need it elsewhere
 
 

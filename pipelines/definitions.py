@@ -5,8 +5,8 @@ Nothing is decided here; see `pipelines.orchestration.build`.
 
 from __future__ import annotations
 
+from pipelines.garbage import collect_rarely
 from pipelines.orchestration.build import build_defs
-from pipelines.orchestration.garbage import collect_rarely
 
 collect_rarely()
 defs = build_defs()

@@ -48,8 +48,8 @@ def run(
     output: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """运行: receive, read, judge, model and release. What is done already is not done again."""
+    from pipelines.garbage import collect_rarely
     from pipelines.intake.persons import is_public_key
-    from pipelines.orchestration.garbage import collect_rarely
     from pipelines.settings import PERSON_KEY_VARIABLE, load_settings
 
     settings = load_settings()

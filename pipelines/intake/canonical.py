@@ -58,9 +58,8 @@ def typed_cells(form: Form, table: pa.Table, values: Mapping[str, frozenset[str]
     arrays = table.columns
     for position, column in enumerate(form.columns):
         chunks = arrays[position]
-        cells = (
-            chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
-        )  # which copies also one
+        # combining copies even a single chunk
+        cells = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
         if isinstance(cells, pa.ChunkedArray):  # more text than one array holds, or none at all
             continue
         typed = _typed(cells, column, values)

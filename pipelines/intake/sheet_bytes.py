@@ -101,9 +101,8 @@ def _leading_number(words: Words) -> tuple[Places, Bytes]:
     """The number with which each eight bytes begin, and its digits; all eight bytes are calculated with at once."""
     values = words ^ np.uint64(0x3030303030303030)  # a digit's byte is its value
     no_digits = ((values + np.uint64(0x7676767676767676)) | values) & np.uint64(0x8080808080808080)
-    digits = np.bitwise_count(~no_digits & (no_digits - np.uint64(1))) >> np.uint8(
-        3
-    )  # bytes before the first of those
+    # bytes before the first of those
+    digits = np.bitwise_count(~no_digits & (no_digits - np.uint64(1))) >> np.uint8(3)
     values <<= np.uint64(64) - np.uint64(8) * digits  # zeros before the number
     values = (values * np.uint64(10) + (values >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
     values = (values * np.uint64(100) + (values >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)

@@ -20,8 +20,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from pipelines.garbage import collect_rarely
 from pipelines.orchestration.dbt_build import Event, ModelProject, get_ready, invoke_build, model_project
-from pipelines.orchestration.garbage import collect_rarely
 from pipelines.settings import Settings
 
 #: How long a process that has nothing to do may take to end: it may still be getting ready.

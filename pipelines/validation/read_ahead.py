@@ -27,7 +27,6 @@ from pipelines.validation.marks import values_at_any_time
 
 #: Batches read ahead: with one, storing waits for a batch that holds a large workbook.
 _AHEAD = 2
-
 #: Files up to this size are typed together: each column of each file costs some 40 µs, however few its cells.
 _SMALL_FILE_BYTES = 64 << 10
 

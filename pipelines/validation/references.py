@@ -48,13 +48,17 @@ def note_reads(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     }
     con.execute("CREATE OR REPLACE TEMP TABLE reads (form VARCHAR, read_form VARCHAR)")
     insert_rows(con, "reads", sorted(pairs))
-    compared = [
-        (form.code,)
-        for form in catalogue.forms.values()
-        if any(_OTHERS in (rule.query or "") for rule in catalogue.rules_for(form))
-    ]
     con.execute("CREATE OR REPLACE TEMP TABLE among_reporters (form VARCHAR)")
-    insert_rows(con, "among_reporters", compared)
+    insert_rows(con, "among_reporters", [(code,) for code in _forms_asking(catalogue, _OTHERS)])
+
+
+def _forms_asking(catalogue: Catalogue, relation: str) -> list[str]:
+    """Forms of which a rule reads a relation."""
+    return [
+        form.code
+        for form in catalogue.forms.values()
+        if any(relation in (rule.query or "") for rule in catalogue.rules_for(form))
+    ]
 
 
 def collect_readable(con: duckdb.DuckDBPyConnection) -> None:
@@ -294,13 +298,7 @@ def _prepare_repeats(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, forms
     """`repeats`: of the filings under check, and of those opposite that a rule asks for repeats, the rows whose own
     number (the last key column) occurs more than once in their file. Ids are grouped here once, whoever asks."""
     con.execute("CREATE OR REPLACE TEMP TABLE repeats (submission_no UINTEGER, row_no UINTEGER)")
-    asking = [
-        (form.code,)
-        for form in catalogue.forms.values()
-        if any(_REPEATS in (rule.query or "") for rule in catalogue.rules_for(form))
-    ]
-    con.execute("CREATE OR REPLACE TEMP TABLE asks_repeats (form VARCHAR)")
-    insert_rows(con, "asks_repeats", asking)
+    asking = ", ".join(f"'{code}'" for code in _forms_asking(catalogue, _REPEATS)) or "''"
     for form in forms:
         own = form.key[-1]
         rows = f"""(
@@ -309,7 +307,7 @@ def _prepare_repeats(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, forms
                 SELECT submission_no FROM submissions_{form.table}
                 UNION ALL
                 SELECT submission_no FROM counterpart
-                WHERE need = '{form.code}' AND for_form IN (SELECT form FROM asks_repeats)))"""
+                WHERE need = '{form.code}' AND for_form IN ({asking})))"""
         con.execute(
             f"""
             INSERT INTO repeats

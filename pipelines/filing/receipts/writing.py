@@ -7,7 +7,6 @@ and whether they are new (`drawing`), the outbox's file system (`outbox`).
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import multiprocessing
 from collections import deque
@@ -27,6 +26,7 @@ from pipelines.filing.receipts.content import RECEIPT_LIMIT
 from pipelines.filing.receipts.drawing import Asked, Drawn, draw
 from pipelines.filing.receipts.effects import told_effects
 from pipelines.filing.receipts.gathering import gather
+from pipelines.garbage import collect_rarely
 from pipelines.validation import screening
 from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import insert_rows
@@ -118,11 +118,7 @@ def _drawing(processes: int, due: Sequence[_Due]) -> Iterator[Callable[[Iterable
         return
     # a process started anew, because this one has threads (DuckDB's), which a fork would tear
     context = multiprocessing.get_context("spawn")
-    # and which looks for garbage cycles a thirtieth as often: receipts have none
-    rarely = (20_000, 10, 10)
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=gc.set_threshold, initargs=rarely
-    ) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=collect_rarely) as pool:
 
         def ahead(asked: Iterable[Asked]) -> Iterator[Drawn]:
             waiting: deque[Future[Drawn]] = deque()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipelines.contracts import identities
 from pipelines.contracts.identities import hide_identities
 
 
@@ -38,3 +41,9 @@ def test_an_identity_is_hidden(text: str, shown: str) -> None:
 )
 def test_what_is_none_stays(text: str) -> None:
     assert hide_identities(text) == text
+
+
+@given(st.from_regex(identities._IDENTITY))
+def test_the_first_look_passes_over_no_identity(text: str) -> None:
+    assert hide_identities(text) == identities._IDENTITY.sub(lambda found: f"***({len(found[0])})", text)
+    assert "***(" in hide_identities(text)

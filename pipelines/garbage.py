@@ -1,7 +1,7 @@
 """How often Python looks for unreachable cycles in a process that runs the pipeline.
 
-Put here: that setting and its reason. Do not put here: limits of memory (settings). This module imports no dagster: it
-is called before anything large is imported.
+Put here: that setting and its reason, for every room that starts a process. Do not put here: limits of memory
+(settings). This module imports no dagster: it is called before anything large is imported.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ def collect_rarely() -> None:
 
     A run imports thousands of modules and reads contracts and the dbt project: objects that live to its end, and
     looking through them every 700 new ones took an eighth of a start-up's CPU time. What is freed by reference
-    counts, and that is every table of rows, is freed as before.
+    counts is freed as before; whoever leaves much memory in cycles looks for them itself (`validation.batch`).
     """
     gc.set_threshold(_YOUNG_OBJECTS, 10, 10)

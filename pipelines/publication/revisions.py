@@ -662,10 +662,10 @@ def _blame_links(con: duckdb.DuckDBPyConnection) -> None:
 def _require_causes(con: duckdb.DuckDBPyConnection) -> None:
     unexplained = con.execute(
         """
-        SELECT count(*) OVER (), kpi_id, period_type, period, grain, group_key, dimension_value, basis, change,
-            old_value, new_value, old_status, new_status
-        FROM revision WHERE revision_no NOT IN (SELECT revision_no FROM revision_cause)
-        ORDER BY revision_no LIMIT 5"""
+        WITH unexplained AS (FROM revision WHERE revision_no NOT IN (SELECT revision_no FROM revision_cause))
+        SELECT (SELECT count(*) FROM unexplained), kpi_id, period_type, period, grain, group_key, dimension_value,
+            basis, change, old_value, new_value, old_status, new_status
+        FROM unexplained ORDER BY revision_no LIMIT 5"""
     ).fetchall()
     if unexplained:
         before = statement(con, OLD)["release_id"]

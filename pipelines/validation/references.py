@@ -377,11 +377,13 @@ def _compare_periods(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, forms
         con.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE turn AS
-            SELECT s.submission_no, s.form, s.period_start
-            FROM counterpart AS c JOIN readable AS s ON s.submission_no = c.for_submission_no
-            WHERE c.need = '{PREVIOUS}' AND s.period_start > ?
-                AND c.submission_no IN (FROM told_first UNION ({told}))
-            QUALIFY s.period_start = min(s.period_start) OVER ()""",
+            WITH due AS (
+                SELECT s.submission_no, s.form, s.period_start
+                FROM counterpart AS c JOIN readable AS s ON s.submission_no = c.for_submission_no
+                WHERE c.need = '{PREVIOUS}' AND s.period_start > ?
+                    AND c.submission_no IN (FROM told_first UNION ({told}))
+            )
+            FROM due WHERE period_start = (SELECT min(period_start) FROM due)""",
             [last],
         )
         turn = con.execute("SELECT DISTINCT form, period_start FROM turn").fetchall()

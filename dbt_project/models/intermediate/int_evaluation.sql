@@ -4,7 +4,7 @@ with weights as (
     select
         element,
         weight_pct,
-        count(*) over () as n_elements
+        (select count(*) from {{ ref('evaluation_weights') }}) as n_elements
     from {{ ref('evaluation_weights') }}
 ),
 

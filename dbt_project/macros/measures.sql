@@ -63,12 +63,10 @@ amount stands with the partition it comes from.
                 {% for measure_id, amount in amounts.items() -%}
                     sum({{ amount }}) as {{ measure_id }}{{ ',' if not loop.last }}
                 {% endfor -%}
-            from {{ fact }}
+            from {{ recounted(fact, fact.identifier) if is_staged(fact.identifier) else fact }}
             where
                 {{ month }} is not null
-                {% if by_filing and recounting() -%}
-                    and (reporter_code, filing_period) in {{ changed_partitions(fact.identifier) }}
-                {% endif -%}
+                and {{ is_of_recounted_partition(fact.identifier) }}
             group by all
         ) as counted
         group by grouping sets (

@@ -21,16 +21,27 @@ new database, a build by hand, a moment of the past) every partition is counted.
     (select recount.filed_by, recount.filing_period from build.recount where recount.fact = '{{ fact }}')
 {%- endmacro %}
 
-{#- Whether a filed row is read again: of a fact counted by filing, if its filer filed something anew. -#}
-{% macro is_of_changed_filer(fact) -%}
+{#-
+Whether a filed row may tell a partition of a fact that this build counts: every row, or those of the
+submissions noted for it. By their numbers DuckDB leaves alone what lies beside them; the filer's name would
+have it look at every row.
+-#}
+{% macro is_of_recounted_filing(fact, alias='') -%}
     {%- if is_counted_by_filing(fact) and recounting() -%}
-        reporter_code in (
-            select recount.filed_by
-            from build.recount
-            where
-                recount.fact = '{{ fact }}'
-                and recount.is_filed_anew
+        {{ alias }}submission_no in (
+            select recount_filing.submission_no
+            from build.recount_filing
+            where recount_filing.fact = '{{ fact }}'
         )
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Whether a row of (reporter, period) stands in a partition of a fact that this build counts. -#}
+{% macro is_of_recounted_partition(fact, alias='') -%}
+    {%- if is_counted_by_filing(fact) and recounting() -%}
+        ({{ alias }}reporter_code, {{ alias }}filing_period) in {{ changed_partitions(fact) }}
     {%- else -%}
         true
     {%- endif -%}
@@ -49,7 +60,13 @@ whole.
 -#}
 {% macro is_counted_by_filing(fact) -%}
     {%- set node = model_named(fact) if execute -%}
-    {{- return(node and (node.config.materialized == 'incremental' or node.fqn[1] == 'staging')) -}}
+    {{- return(node and (node.config.materialized == 'incremental' or is_staged(fact))) -}}
+{%- endmacro %}
+
+{#- Whether a fact is a form's own rows. -#}
+{% macro is_staged(fact) -%}
+    {%- set node = model_named(fact) if execute -%}
+    {{- return(node and node.fqn[1] == 'staging') -}}
 {%- endmacro %}
 
 {#- Whether the windows that changed are known: a model that is no increment asks for itself. -#}
@@ -58,14 +75,16 @@ whole.
 {%- endmacro %}
 
 {#-
-The rows of a staging model that this build counts: all, or those of the partitions to be recounted. The
-latest state of a record is asked of the periods from the earliest of these on: an earlier period never
-replaces a later one.
+The rows of a staging model that this build counts for a fact: all, or those of the partitions to be
+recounted. The latest state of a record is asked of the periods from the earliest of these on: an earlier
+period never replaces a later one. Where no key is named (config meta `key`, [] in a form whose periods stand
+each for themselves), a partition is the rows filed for it.
 -#}
-{% macro recounted(staged) -%}
+{% macro recounted(staged, fact=none) -%}
     {%- if not recounting() -%}
         {{ staged }}
     {%- else -%}
+        {%- set fact = fact or model.name -%}
         {%- set node = model_named(staged.identifier) -%}
         {%- set key = node.config.meta.get('key') -%}
         {%- if key -%}
@@ -81,26 +100,30 @@ replaces a later one.
                             recount.filed_by,
                             min(recount.filing_period) as first_period
                         from build.recount
-                        where recount.fact = '{{ model.name }}'
+                        where recount.fact = '{{ fact }}'
                         group by recount.filed_by
                     ) as changed
                         on
                             candidate.reporter_code = changed.filed_by
                             and candidate.filing_period >= changed.first_period
-                    where {{ in_force() }}
+                    where
+                        {{ in_force() }}
+                        and {{ is_of_recounted_filing(fact, 'candidate.') }}
                     qualify row_number() over (
                         {{ latest_first(key, 'candidate.') }}
                     ) = 1
                 ) as latest
                 where
                     latest.record_action <> 'D'
-                    and (latest.reporter_code, latest.filing_period) in {{ changed_partitions(model.name) }}
+                    and {{ is_of_recounted_partition(fact, 'latest.') }}
             )
         {%- else -%}
             (
                 select staged.*
                 from {{ staged }} as staged
-                where (staged.reporter_code, staged.filing_period) in {{ changed_partitions(model.name) }}
+                where
+                    {{ is_of_recounted_partition(fact, 'staged.') }}
+                    and {{ is_of_recounted_filing(fact, 'staged.') }}
             )
         {%- endif -%}
     {%- endif -%}
@@ -138,7 +161,7 @@ that hold such a day when the run's date has reached it.
 {#- Rows of filed_records that a recounting build replaces. -#}
 {% macro recounted_records() -%}
     fact = ''
-    or (fact, reporter_code) in (
-        select recount.fact, recount.filed_by from build.recount where recount.is_filed_anew
+    or (fact, reporter_code, filing_period) in (
+        select recount.fact, recount.filed_by, recount.filing_period from build.recount
     )
 {%- endmacro %}

@@ -458,20 +458,27 @@ def _balance(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     Own rows of a correction are shown unless they delete; the rows it carries over come from its base, each once.
     """
     for form in _forms_checked(con, catalogue):
-        wrong = con.execute(
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE own AS "
+            "SELECT submission_no FROM checked JOIN ledger.parcel USING (submission_no) WHERE form = ?",
+            [form.code],
+        )
+        # Each by itself: only then does DuckDB leave alone what lies beside these submissions (docs/decisions/0030).
+        con.execute(
             f"""
-            WITH own AS (
-                SELECT submission_no FROM checked JOIN ledger.parcel USING (submission_no) WHERE form = $form),
-            stored AS (
-                SELECT submission_no, count(*) FILTER (row_no < {CARRIED_FROM}) AS n,
-                    count(*) FILTER (row_no >= {CARRIED_FROM}) AS n_carried
-                FROM store.{form.table} WHERE submission_no IN (FROM own) GROUP BY ALL),
-            carried AS (
+            CREATE OR REPLACE TEMP TABLE stored AS
+            SELECT submission_no, count(*) FILTER (row_no < {CARRIED_FROM}) AS n,
+                count(*) FILTER (row_no >= {CARRIED_FROM}) AS n_carried
+            FROM store.{form.table} WHERE submission_no IN (FROM own) GROUP BY ALL;
+            CREATE OR REPLACE TEMP TABLE shown AS
+            SELECT submission_no, count(*) AS n, count(*) FILTER (row_no < {CARRIED_FROM}) AS n_own
+            FROM filed.{form.table} WHERE submission_no IN (FROM own) GROUP BY ALL"""
+        )
+        wrong = con.execute(
+            """
+            WITH carried AS (
                 SELECT submission_no, count(*) AS n FROM ledger.carried_row
                 WHERE form = $form AND submission_no IN (FROM own) GROUP BY ALL),
-            shown AS (
-                SELECT submission_no, count(*) AS n, count(*) FILTER (row_no < {CARRIED_FROM}) AS n_own
-                FROM filed.{form.table} WHERE submission_no IN (FROM own) GROUP BY ALL),
             deleted AS (
                 SELECT d.submission_no, count(*) AS n FROM deletion AS d
                 WHERE d.submission_no IN (FROM own) AND NOT EXISTS (

@@ -7,6 +7,7 @@ build database. Do not put here: how a partition is counted (SQL), running dbt (
     build.models    one row: what the last complete build was made of, and the moment of the last one begun
     build.counted   every submission in force as that build read it, with a digest of the rows of it that count
     build.recount   partitions to be counted again; grows until a build has succeeded
+    build.recount_filing   per fact, submissions in force whose rows tell these partitions
     build.window_counted   state of every window (int_window_state) as the last complete build left it
 
 A build that was killed or failed leaves some models of the newer and some of the older state. Its partitions stay in
@@ -20,7 +21,7 @@ This module imports no dagster and no dbt.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ CREATE TABLE IF NOT EXISTS build.window_counted (
     window_id INTEGER, period_type VARCHAR, period VARCHAR, content HUGEINT);
 CREATE TABLE IF NOT EXISTS build.recount (
     fact VARCHAR, filed_by VARCHAR, filing_period VARCHAR, is_filed_anew BOOLEAN);
+CREATE TABLE IF NOT EXISTS build.recount_filing (fact VARCHAR, submission_no UINTEGER);
 """
 #: Submissions in force, each with a digest of what makes its rows count: when it came into force, by which rules it was
 #: judged, which of its rows are held back, and which rows a correction carries over from its base.
@@ -63,6 +65,15 @@ LEFT JOIN (
 WHERE s.sys_from IS NOT NULL AND s.sys_to IS NULL
 """
 
+#: The same by number, period and envelope; of a form that its filer alone files, every row is the filer's own.
+_STANDING = """
+SELECT p.submission_no, p.form, p.period, p.reporter_code, coalesce(f.side = 'insurer', false) AS is_own
+FROM ledger.standing AS s
+JOIN ledger.parcel AS p USING (submission_no)
+LEFT JOIN reference.forms AS f ON f.form = p.form
+WHERE s.sys_from IS NOT NULL AND s.sys_to IS NULL
+"""
+
 
 class RecountError(Exception):
     """A model that is said to be counted by filing depends on something that no filing tells; the message names it."""
@@ -76,11 +87,14 @@ class Fact:
         name: the model's name; the key of `build.recount`.
         forms: codes of the forms whose filings it is counted from.
         table: `schema.table` if it is kept as a table, None for a form's own rows (a staging view).
+        key: columns that, with the reporter, name a record of its only form, () where each period stands for itself;
+            None of a fact of several forms.
     """
 
     name: str
     forms: frozenset[str]
     table: str | None
+    key: tuple[str, ...] | None = None
 
 
 def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
@@ -124,7 +138,9 @@ def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
                 "flags would stay as they are until its filer files again. Add the column (macro changes_after)."
             )
         table = f"{node['schema']}.{node['name']}" if unique_id in own else None
-        found.append(Fact(node["name"], frozenset(forms), table))
+        keys = {tuple(key) for key in _keys(manifest, unique_id)}
+        key = keys.pop() if len(forms) == len(keys) == 1 else None
+        found.append(Fact(node["name"], frozenset(forms), table, key))
     return found
 
 
@@ -222,9 +238,11 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE changed AS
-        SELECT submission_no, coalesce(n.form, o.form) AS form, coalesce(n.reporter_code, o.reporter_code) AS filed_by
-        FROM ({_IN_FORCE}) AS n FULL JOIN build.counted AS o USING (submission_no)
-        WHERE n.digest IS DISTINCT FROM o.digest"""
+        SELECT submission_no, p.form, p.reporter_code AS filed_by, p.period
+        FROM (
+            SELECT submission_no FROM ({_IN_FORCE}) AS n FULL JOIN build.counted AS o USING (submission_no)
+            WHERE n.digest IS DISTINCT FROM o.digest)
+        JOIN ledger.parcel AS p USING (submission_no)"""
     )
     stored = {
         name
@@ -236,25 +254,23 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
         form for (form,) in con.execute("SELECT DISTINCT form FROM changed WHERE form IS NOT NULL").fetchall()
     ]
     # Who a row is of stands in the row; the envelope says the same of every form that only its filer files.
-    con.execute("CREATE OR REPLACE TEMP TABLE changed_filer AS SELECT DISTINCT form, filed_by FROM changed")
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE changed_filer AS SELECT DISTINCT form, filed_by, period FROM changed"
+    )
     for form in changed:
         if form.lower() in stored:
             con.execute(
-                f"INSERT INTO changed_filer SELECT DISTINCT ?, reporter_code FROM store.{form.lower()} "
-                "WHERE submission_no IN (SELECT submission_no FROM changed WHERE form = ?)",
-                [form, form],
+                f"""
+                INSERT INTO changed_filer
+                SELECT DISTINCT c.form, r.reporter_code, c.period
+                FROM store.{form.lower()} AS r JOIN changed AS c USING (submission_no) WHERE c.form = ?""",
+                [form],
             )
     for fact in facts:
-        con.execute(
-            """
-            INSERT INTO build.recount
-            SELECT DISTINCT $fact, f.filed_by, p.period, true
-            FROM changed_filer AS f
-            CROSS JOIN (SELECT DISTINCT period FROM ledger.parcel WHERE list_contains($forms, form)) AS p
-            WHERE list_contains($forms, f.form) AND f.filed_by IS NOT NULL AND p.period IS NOT NULL
-            EXCEPT FROM build.recount""",
-            {"fact": fact.name, "forms": sorted(fact.forms)},
-        )
+        if fact.key is not None:
+            _note_records(con, fact, fact.key)
+        else:
+            _note_filers(con, fact)
         if fact.table and _has_column(con, fact.table, _CHANGES_ON):
             con.execute(
                 f"""
@@ -264,6 +280,87 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
                 EXCEPT FROM build.recount""",
                 {"fact": fact.name, "as_of": as_of},
             )
+    _note_filings(con, facts)
+
+
+def _note_filers(con: duckdb.DuckDBPyConnection, fact: Fact) -> None:
+    """All partitions of whoever filed something else: what a form says of a filer reaches any row of it."""
+    con.execute(
+        """
+        INSERT INTO build.recount
+        SELECT DISTINCT $fact, f.filed_by, p.period, true
+        FROM changed_filer AS f
+        CROSS JOIN (SELECT DISTINCT period FROM ledger.parcel WHERE list_contains($forms, form)) AS p
+        WHERE list_contains($forms, f.form) AND f.filed_by IS NOT NULL AND p.period IS NOT NULL
+        EXCEPT FROM build.recount""",
+        {"fact": fact.name, "forms": sorted(fact.forms)},
+    )
+
+
+def _note_records(con: duckdb.DuckDBPyConnection, fact: Fact, key: tuple[str, ...]) -> None:
+    """The partition of the period filed anew, and earlier ones of the filer that hold a state of one of its records.
+
+    Of a record the state filed for the latest period counts, so only earlier periods may gain or lose one.
+    """
+    [form] = fact.forms
+    con.execute(
+        """
+        INSERT INTO build.recount
+        SELECT $fact, filed_by, period, true FROM changed_filer
+        WHERE form = $form AND filed_by IS NOT NULL AND period IS NOT NULL
+        EXCEPT FROM build.recount""",
+        {"fact": fact.name, "form": form},
+    )
+    if not key:
+        return
+    names = ", ".join(key)
+    same = " AND ".join(f"e.{name} IS NOT DISTINCT FROM c.{name}" for name in key)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE changed_record AS
+        SELECT r.reporter_code, {names}, max(c.period) AS period
+        FROM store.{form.lower()} AS r JOIN changed AS c USING (submission_no) WHERE c.form = $form GROUP BY ALL""",
+        {"form": form},
+    )
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE earlier_filing AS
+        SELECT p.submission_no FROM ({_STANDING}) AS p
+        WHERE p.form = $form AND p.period < (SELECT max(period) FROM changed_record)
+            AND (NOT p.is_own OR p.reporter_code IN (SELECT reporter_code FROM changed_record))""",
+        {"form": form},
+    )
+    con.execute(
+        f"""
+        INSERT INTO build.recount
+        SELECT DISTINCT $fact, e.reporter_code, e.filing_period, true
+        FROM (
+            FROM filed.{form.lower()} WHERE sys_to IS NULL AND submission_no IN (FROM earlier_filing)) AS e
+        JOIN changed_record AS c
+            ON e.reporter_code = c.reporter_code AND e.filing_period < c.period AND {same}
+        EXCEPT FROM build.recount""",
+        {"fact": fact.name},
+    )
+
+
+def _note_filings(con: duckdb.DuckDBPyConnection, facts: list[Fact]) -> None:
+    """Of each partition to be counted again, the submissions that hold its rows or later states of their records.
+
+    The models could tell them by filer and period; by number DuckDB leaves alone what lies beside them.
+    """
+    con.execute("DELETE FROM build.recount_filing")
+    for fact in facts:
+        con.execute(
+            f"""
+            INSERT INTO build.recount_filing
+            WITH again AS (
+                SELECT filed_by, min(filing_period) AS first_period FROM build.recount WHERE fact = $fact GROUP BY ALL)
+            SELECT $fact, p.submission_no FROM ({_STANDING}) AS p
+            WHERE list_contains($forms, p.form) AND EXISTS (
+                SELECT 1 FROM again AS a
+                WHERE p.period >= a.first_period AND (NOT p.is_own OR p.reporter_code = a.filed_by))""",
+            {"fact": fact.name, "forms": sorted(fact.forms)},
+        )
 
 
 def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
@@ -276,6 +373,20 @@ def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[st
                 waiting.append(parent)
                 if parent in manifest["sources"]:
                     yield manifest["sources"][parent]
+
+
+def _keys(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Sequence[str]]:
+    """The keys by which staging models under a model, or it itself, tell records apart (macro latest_state)."""
+    seen, waiting = {unique_id}, [unique_id]
+    while waiting:
+        node = manifest["nodes"].get(waiting.pop())
+        if node is None:
+            continue
+        if (key := node["config"]["meta"].get("key")) is not None:
+            yield key
+        parents = set(manifest["parent_map"].get(node["unique_id"], ())) - seen
+        seen |= parents
+        waiting.extend(parents)
 
 
 def _reads_the_moment(manifest: Mapping[str, Any], unique_id: str) -> bool:

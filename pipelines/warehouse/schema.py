@@ -365,6 +365,21 @@ CREATE OR REPLACE MACRO ledger.message(template, column_name, header, shown, exp
 """
 
 
+#: Rows of a form as models read them: of filings that came into force, neither deletions nor held back. An ANTI JOIN: a
+#: correlated NOT EXISTS has DuckDB sort out every row's address first, and keeps a filter on submissions away from the
+#: store (docs/decisions/0031).
+_FILED_VIEW = """
+CREATE OR REPLACE VIEW filed.{table} AS
+SELECT {columns}, p.submission_id, r.submission_no, r.row_no, p.period AS filing_period,
+    p.reporter_code AS filing_reporter, s.sys_from, s.sys_to
+FROM store.{table} AS r
+JOIN ledger.standing AS s ON s.submission_no = r.submission_no AND s.sys_from IS NOT NULL
+JOIN ledger.parcel AS p ON p.submission_no = r.submission_no
+ANTI JOIN ledger.quarantined_row AS q
+    ON q.form = '{form}' AND q.submission_no = r.submission_no AND q.row_no = r.row_no
+WHERE {undeleted}
+"""
+
 #: Words of 64 bits that hold, for each stored row, which checks it breaks (60 checks a word).
 MARK_WORDS = 3
 
@@ -375,7 +390,9 @@ def prepare(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, working_days_c
     Reference tables are replaced by the catalogue's content when that has changed, form tables gain columns their
     contract has gained. `working_days_csv`: day, is_working_day, note.
     """
-    shape = hashlib.sha256((LEDGER_DDL + MACROS + PUBLIC_VIEWS + FINDINGS_DDL).encode()).hexdigest()[:16]
+    shape = hashlib.sha256(
+        (LEDGER_DDL + MACROS + PUBLIC_VIEWS + FINDINGS_DDL + _FILED_VIEW).encode()
+    ).hexdigest()[:16]
     stamp = f"{catalogue.ruleset_version}/{shape}/{hashlib.sha256(working_days_csv.read_bytes()).hexdigest()}"
     if _is_prepared(con, stamp):
         return
@@ -459,16 +476,9 @@ def _prepare_form(con: duckdb.DuckDBPyConnection, form: Form) -> None:
         f"CREATE TABLE IF NOT EXISTS quarantine.{form.table} (submission_no UINTEGER, row_no UINTEGER, {text})"
     )
     columns = ", ".join(f"r.{column.name}" for column in form.columns)
-    con.execute(f"""
-        CREATE OR REPLACE VIEW filed.{form.table} AS
-        SELECT {columns}, p.submission_id, r.submission_no, r.row_no, p.period AS filing_period,
-            p.reporter_code AS filing_reporter, s.sys_from, s.sys_to
-        FROM store.{form.table} AS r
-        JOIN ledger.standing AS s ON s.submission_no = r.submission_no AND s.sys_from IS NOT NULL
-        JOIN ledger.parcel AS p ON p.submission_no = r.submission_no
-        WHERE {undeleted("r")} AND NOT EXISTS (
-            SELECT 1 FROM ledger.quarantined_row AS q
-            WHERE q.form = '{form.code}' AND q.submission_no = r.submission_no AND q.row_no = r.row_no)""")
+    con.execute(
+        _FILED_VIEW.format(form=form.code, table=form.table, columns=columns, undeleted=undeleted("r"))
+    )
 
 
 def _fill_reference(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:

@@ -73,6 +73,14 @@ departures as (
     where departure.effective_date is not null
 ),
 
+month_ends as (
+    select
+        first_month as month,
+        last_day
+    from {{ ref('int_window') }}
+    where period_type = 'month'
+),
+
 active as (
     select
         reporter_code,
@@ -88,50 +96,63 @@ active as (
         agents.reporter_code,
         agents.current_code,
         agents.person_hash,
-        call_back.submission_no,
-        call_back.row_no,
-        call_back.issue_date as active_on
+        sale.submission_no,
+        sale.row_no,
+        sale.issue_date as active_on
     from agents
-    inner join {{ ref('int_call_back') }} as call_back
+    inner join {{ ref('int_agent_sale') }} as sale
         on
-            agents.reporter_code = call_back.reporter_code
-            and agents.agent_code = call_back.agent_code
+            agents.reporter_code = sale.reporter_code
+            and agents.agent_code = sale.agent_code
 ),
 
-month_ends as (
+-- Of each month of a person at an insurer the latest sign of activity; it is the latest known until the next.
+signs as (
     select
-        first_month as month,
-        last_day
-    from {{ ref('int_window') }}
-    where period_type = 'month'
+        active.*,
+        {{ month_of('active.active_on') }} as since_month
+    from active
+    where active.person_hash in (select listed.person_hash from listed)
+    qualify row_number() over (
+        partition by active.person_hash, active.reporter_code, {{ month_of('active.active_on') }}
+        order by active.active_on desc, active.submission_no desc, active.row_no desc
+    ) = 1
 ),
 
--- The latest sign of activity until a month's end, in each month and at each insurer.
+latest_signs as (
+    select
+        signs.*,
+        lead(signs.since_month) over (
+            partition by signs.person_hash, signs.reporter_code order by signs.since_month
+        ) as next_month
+    from signs
+),
+
 seen as (
     select
         month_ends.month,
         month_ends.last_day,
-        listed.person_hash,
-        active.reporter_code,
-        active.current_code,
-        active.submission_no,
-        active.row_no,
-        active.active_on
-    from listed
-    inner join active
-        on
-            listed.person_hash = active.person_hash
-            and listed.current_code <> active.current_code
-            and listed.listed_on < active.active_on
+        sign.person_hash,
+        sign.reporter_code,
+        sign.current_code,
+        sign.submission_no,
+        sign.row_no,
+        sign.active_on
+    from latest_signs as sign
     inner join month_ends
         on
-            active.active_on <= month_ends.last_day
+            sign.since_month <= month_ends.month
+            and coalesce(sign.next_month > month_ends.month, true)
+    where exists (
+        select 1
+        from listed
+        where
+            listed.person_hash = sign.person_hash
+            and listed.current_code <> sign.current_code
+            and listed.listed_on < sign.active_on
             and coalesce(listed.valid_until >= month_ends.last_day, true)
             and coalesce(listed.removed_on > month_ends.last_day, true)
-    qualify row_number() over (
-        partition by month_ends.month, listed.person_hash, active.reporter_code
-        order by active.active_on desc, active.submission_no desc, active.row_no desc
-    ) = 1
+    )
 )
 
 select

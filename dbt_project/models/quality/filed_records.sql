@@ -1,6 +1,7 @@
 -- 报送行数: what is in force of each form that is kept by record, per reporter: rows, records (keys), and
--- records of which some state is a deletion. Of a form whose fact is counted by filing, reporters with
--- changed filings are counted again; others are always counted.
+-- records of which some state is a deletion. Of a form whose fact is counted by filing, by the period of the
+-- filing as well: a row stands with its own, a record with that of its latest state. Of such a form what
+-- changed is counted again, of others all.
 {{ config(
     materialized='incremental', incremental_strategy='recount', on_schema_change='fail',
     meta={'replaces': 'recounted_records'}
@@ -23,21 +24,44 @@
         '{{ form | upper }}' as form,
         '{{ fact if is_counted_by_filing(fact) }}' as fact,
         records.reporter_code,
+        {{ 'records.filing_period' if is_counted_by_filing(fact) else "''" }} as filing_period,
         sum(records.n_rows) as n_rows,
-        count(*) as n_keys,
-        count(*) filter (where records.is_ever_deleted) as n_ever_deleted
+        sum(records.n_keys) as n_keys,
+        sum(records.n_ever_deleted) as n_ever_deleted
     from (
         select
             reporter_code,
-            {{ keys | join(', ') }},
+            filing_period,
             count(*) as n_rows,
-            bool_or(record_action = 'D') as is_ever_deleted
+            0 as n_keys,
+            0 as n_ever_deleted
         from {{ source('filed', form) }}
         where
             {{ in_force() }}
-            and {{ is_of_changed_filer(fact) }}
-        group by all
+            and {{ is_of_recounted_filing(fact) }}
+        group by reporter_code, filing_period
+        union all
+        select
+            reporter_code,
+            filing_period,
+            0 as n_rows,
+            count(*) as n_keys,
+            count(*) filter (where is_ever_deleted) as n_ever_deleted
+        from (
+            select
+                reporter_code,
+                {{ keys | join(', ') }},
+                max(filing_period) as filing_period,
+                bool_or(record_action = 'D') as is_ever_deleted
+            from {{ source('filed', form) }}
+            where
+                {{ in_force() }}
+                and {{ is_of_recounted_filing(fact) }}
+            group by reporter_code, {{ keys | join(', ') }}
+        ) as states
+        group by reporter_code, filing_period
     ) as records
-    group by records.reporter_code
+    where {{ is_of_recounted_partition(fact, 'records.') }}
+    group by all
     {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -1,4 +1,5 @@
 -- 回访汇总: the cells of each period in force, at the grain filed. A period's cells are about that period's F04.
+{{ config(meta={'key': []}) }}
 select
     reporter_code,
     org_code,
@@ -18,6 +19,7 @@ select
     filing_period,
     {{ period_first_month('filing_period') }} as month,
     submission_id,
+    submission_no,
     row_no,
     sys_from
 from {{ source('filed', 'f04s') }}

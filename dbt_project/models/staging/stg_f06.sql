@@ -1,4 +1,5 @@
 -- 业务量分母: the denominators of each period, as filed for that period (a later period never replaces them).
+{{ config(meta={'key': []}) }}
 select
     reporter_code,
     org_code,
@@ -14,6 +15,7 @@ select
     filing_period,
     {{ period_first_month('filing_period') }} as month,
     submission_id,
+    submission_no,
     row_no,
     sys_from
 from {{ source('filed', 'f06') }}

@@ -1,5 +1,6 @@
 -- 机构治理事实: of each reporter and quarter, the institution's own row of the latest snapshot date. Rows about
 -- branches below the reporter are filed in the same form and are no institution of their own here.
+{{ config(meta={'key': []}) }}
 select
     reporter_code,
     org_code,
@@ -23,6 +24,7 @@ select
     filing_period,
     {{ period_last_month('filing_period') }} as month,
     submission_id,
+    submission_no,
     row_no,
     sys_from
 from {{ source('filed', 'f11') }}

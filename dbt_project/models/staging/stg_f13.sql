@@ -1,5 +1,6 @@
 -- 风险保单排查: batches and products of each period, as filed for that period (a later period never replaces them:
 -- a batch that goes on files what it screened anew).
+{{ config(meta={'key': []}) }}
 select
     reporter_code,
     org_code,
@@ -13,6 +14,7 @@ select
     filing_period,
     {{ period_first_month('filing_period') }} as month,
     submission_id,
+    submission_no,
     row_no,
     sys_from
 from {{ source('filed', 'f13') }}

@@ -1,5 +1,6 @@
 -- 消费者教育活动: the activities of each quarter, as filed for that quarter. A standing area is filed anew each
 -- quarter, so a later quarter never replaces an earlier one.
+{{ config(meta={'key': []}) }}
 select
     reporter_code,
     org_code,
@@ -20,6 +21,7 @@ select
     filing_period,
     {{ period_last_month('filing_period') }} as month,
     submission_id,
+    submission_no,
     row_no,
     sys_from
 from {{ source('filed', 'f15') }}

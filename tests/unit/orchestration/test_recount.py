@@ -6,6 +6,7 @@ proved by tests/property/test_recount.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def test_facts_are_counted_from_the_forms_of_their_lineage(manifest: dict[str, A
     assert forms["int_call_back"] == {"F04"}
     assert forms["int_complaint"] == {"F01", "F02", "F03"}
     assert forms["stg_f06"] == {"F06"}
+    keys = {fact.name: fact.key for fact in recount.facts_counted_by_filing(manifest)}
+    assert keys["int_call_back"] == ("callback_id",)
+    assert keys["stg_f06"] == keys["int_call_back_summary"] == ()  # each period for itself
+    assert keys["int_complaint"] is None  # what F02 says of a filer reaches any complaint of it
     assert "int_registered_complaint" not in forms  # looks across filers
 
 
@@ -61,14 +66,15 @@ def test_what_a_window_is_made_of_is_in_its_state(manifest: dict[str, Any]) -> N
                 assert known, f"{key} reads {name}: add it to int_window_state, or count it whole"
 
 
-def project(schema: str, source: str) -> dict[str, Any]:
+def project(schema: str, source: str, meta: dict[str, Any] | None = None) -> dict[str, Any]:
     """The manifest of a project whose only model, counted by filing, reads one source."""
     return {
         "nodes": {
             "model.x.int_thing": {
                 "resource_type": "model", "name": "int_thing", "schema": "intermediate", "raw_code": "select 1",
                 "fqn": ["x", "intermediate", "int_thing"],
-                "config": {"incremental_strategy": "recount", "meta": {}},
+                "unique_id": "model.x.int_thing",
+                "config": {"incremental_strategy": "recount", "meta": meta or {}},
             }
         },
         "sources": {"source.x.one": {"schema": schema, "name": source}},
@@ -89,6 +95,8 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
             CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
             CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
                 origin_row_no UINTEGER);
+            CREATE TABLE reference.forms (form VARCHAR, side VARCHAR);
+            INSERT INTO reference.forms VALUES ('F05', 'insurer');
             CREATE TABLE intermediate.int_thing (reporter_code VARCHAR, filing_period VARCHAR, changes_on DATE);
             INSERT INTO ledger.parcel VALUES (1, 'F05', 'A', '2024-02'), (2, 'F05', 'B', '2024-03');
             INSERT INTO ledger.standing VALUES (1, '2024-03-10', NULL, 'r', 5), (2, '2024-03-11', NULL, 'r', 5);
@@ -127,6 +135,104 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
         recount.complete(con, "d", "state 4")
         con.execute("DROP TABLE intermediate.int_thing")
         assert not recount.begin(con, manifest, "d", full=False)
+
+
+@pytest.fixture
+def filed() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Records of F05 by two insurers, and of R05, which the supervisor files about both, counted once."""
+    with duckdb.connect() as con:
+        con.execute(
+            """
+            CREATE SCHEMA ledger; CREATE SCHEMA reference; CREATE SCHEMA store; CREATE SCHEMA intermediate;
+            CREATE SCHEMA filed;
+            CREATE TABLE reference.run AS SELECT TIMESTAMP '2024-06-01 09:00:00' AS as_of;
+            CREATE TABLE reference.forms AS FROM (VALUES ('F05', 'insurer'), ('R05', 'supervisor')) AS t(form, side);
+            CREATE TABLE ledger.standing (submission_no UINTEGER, sys_from TIMESTAMP, sys_to TIMESTAMP,
+                ruleset_version VARCHAR, rows_in_force BIGINT);
+            CREATE TABLE ledger.parcel (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, period VARCHAR);
+            CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
+            CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
+                origin_row_no UINTEGER);
+            CREATE TABLE store.f05 (submission_no UINTEGER, reporter_code VARCHAR, id VARCHAR);
+            CREATE TABLE store.r05 (submission_no UINTEGER, reporter_code VARCHAR, id VARCHAR);
+            CREATE VIEW filed.f05 AS SELECT r.*, p.period AS filing_period, s.sys_to FROM store.f05 AS r
+                JOIN ledger.parcel AS p USING (submission_no) JOIN ledger.standing AS s USING (submission_no);
+            CREATE VIEW filed.r05 AS SELECT r.*, p.period AS filing_period, s.sys_to FROM store.r05 AS r
+                JOIN ledger.parcel AS p USING (submission_no) JOIN ledger.standing AS s USING (submission_no);
+            CREATE TABLE intermediate.int_thing (reporter_code VARCHAR, filing_period VARCHAR);
+            """
+        )
+        yield con
+
+
+def file(con: duckdb.DuckDBPyConnection, number: int, form: str, filer: str, period: str, *rows: str) -> None:
+    """A submission that comes into force, each row as `reporter/id`; one of the same filer and period goes out."""
+    moment = f"2024-05-01 10:{number:02d}:00"
+    con.execute(
+        "UPDATE ledger.standing SET sys_to = ? WHERE sys_to IS NULL AND submission_no IN "
+        "(SELECT submission_no FROM ledger.parcel WHERE form = ? AND reporter_code = ? AND period = ?)",
+        [moment, form, filer, period],
+    )
+    con.execute("INSERT INTO ledger.parcel VALUES (?, ?, ?, ?)", [number, form, filer, period])
+    con.execute("INSERT INTO ledger.standing VALUES (?, ?, NULL, 'r', ?)", [number, moment, len(rows)])
+    for row in rows:
+        con.execute(f"INSERT INTO store.{form.lower()} VALUES (?, ?, ?)", [number, *row.split("/")])
+
+
+def again(
+    con: duckdb.DuckDBPyConnection, manifest: dict[str, Any]
+) -> tuple[list[tuple[str, str]], list[int]]:
+    """Partitions noted to be counted again, and the submissions noted for them; then the build is complete."""
+    assert recount.begin(con, manifest, "d", full=False)
+    partitions = con.execute("SELECT filed_by, filing_period FROM build.recount ORDER BY ALL").fetchall()
+    filings = con.execute("SELECT submission_no FROM build.recount_filing ORDER BY ALL").fetchall()
+    recount.complete(con, "d", "state")
+    return partitions, [number for (number,) in filings]
+
+
+def test_partitions_follow_the_records_of_what_was_filed(filed: duckdb.DuckDBPyConnection) -> None:
+    """Of a record the latest period counts: earlier partitions are touched where they hold a record of the filing that
+    came or went, later ones never."""
+    manifest = project("filed", "f05", {"key": ["id"]})
+    file(filed, 1, "F05", "A", "2024-01", "A/a", "A/b")
+    file(filed, 2, "F05", "A", "2024-02", "A/b", "A/c")
+    file(filed, 3, "F05", "A", "2024-03", "A/d")
+    file(filed, 4, "F05", "B", "2024-01", "B/d", "B/b")
+    recount.begin(filed, manifest, "d", full=False)
+    recount.complete(filed, "d", "state")
+    file(filed, 5, "F05", "A", "2024-04", "A/e")
+    assert again(filed, manifest) == ([("A", "2024-04")], [5])
+    file(filed, 6, "F05", "A", "2024-05", "A/a")
+    assert again(filed, manifest) == ([("A", "2024-01"), ("A", "2024-05")], [1, 2, 3, 5, 6])
+    file(filed, 7, "F05", "A", "2024-05", "A/e")  # a is gone from it and falls back, e comes in
+    assert again(filed, manifest) == (
+        [("A", "2024-01"), ("A", "2024-04"), ("A", "2024-05")],
+        [1, 2, 3, 5, 7],
+    )
+    file(filed, 8, "F05", "A", "2024-02", "A/c")  # b falls back to January; what came later counts anyway
+    assert again(filed, manifest) == ([("A", "2024-01"), ("A", "2024-02")], [1, 3, 5, 7, 8])
+    file(filed, 9, "F05", "B", "2024-01", "B/d")
+    assert again(filed, manifest) == ([("B", "2024-01")], [9])
+
+
+def test_rows_about_others_are_looked_for_in_every_filing(filed: duckdb.DuckDBPyConnection) -> None:
+    manifest = project("filed", "r05", {"key": ["id"]})
+    file(filed, 1, "R05", "S", "2024-01", "A/a", "B/b")
+    file(filed, 2, "R05", "S", "2024-02", "A/c")
+    recount.begin(filed, manifest, "d", full=False)
+    recount.complete(filed, "d", "state")
+    file(filed, 3, "R05", "S", "2024-03", "A/a")
+    assert again(filed, manifest) == ([("A", "2024-01"), ("A", "2024-03"), ("S", "2024-03")], [1, 2, 3])
+
+
+def test_periods_that_stand_for_themselves_are_counted_again_alone(filed: duckdb.DuckDBPyConnection) -> None:
+    manifest = project("filed", "f05", {"key": []})
+    file(filed, 1, "F05", "A", "2024-01", "A/a")
+    file(filed, 2, "F05", "A", "2024-02", "A/a")
+    recount.begin(filed, manifest, "d", full=False)
+    recount.complete(filed, "d", "state")
+    file(filed, 3, "F05", "A", "2024-01", "A/a")
+    assert again(filed, manifest) == ([("A", "2024-01")], [2, 3])
 
 
 def test_a_fact_counted_by_filing_reads_nothing_else() -> None:

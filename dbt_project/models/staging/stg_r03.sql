@@ -1,6 +1,8 @@
 -- 机构主数据: the lines of the institution master known at the asked moment, one row per institution and
 -- interval of validity (valid_to is the first day no longer valid). Every filing of the master is whole:
--- that of the latest period in force counts.
+-- that of the latest period in force counts. A table, for models that climb from institution to institution
+-- read it in every step: a view is asked anew each time, and DuckDB 1.5.5 dies of an aggregate there.
+{{ config(materialized='table') }}
 with known as (
     select
         org_code,

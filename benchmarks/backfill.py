@@ -20,12 +20,13 @@ def main(words: list[str]) -> None:
     ground, inbox, volume = ground_of(asked)
     folder = ground.fresh("backfill")
     months = by_month(inbox, folder / "months")
-    start = ground.pipeline(folder / "start", ground.registered(inbox, folder / "registered")).cost
     singles: dict[str, Cost] = {}
     for month, own in months.items():
         say(f"{month} alone ...")
         singles[month] = ground.pipeline(folder / "home", own).cost
         shutil.rmtree(folder / "home")
+    # after other runs of this folder, which had dbt parse the project
+    start = ground.pipeline(folder / "start", ground.registered(inbox, folder / "registered")).cost
     say(f"{len(months)} months in one run ...")
     whole = ground.pipeline(folder / "home", inbox).cost
     shutil.rmtree(folder)
@@ -55,4 +56,4 @@ def main(words: list[str]) -> None:
     ]
     costs = {"start-up": start} | {f"{month} alone": cost for month, cost in singles.items()}
     costs[f"{len(months)} months in one run"] = whole
-    tell("Backfill", costs, targets, asked.format, volume=str(volume))
+    tell("Backfill", costs, targets, asked.format, volume=str(asked.inbox or volume))

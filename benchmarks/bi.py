@@ -22,6 +22,10 @@ from benchmarks.resending import middling, send_again
 
 VIEW_TARGET, ERROR_TARGET = 100.0, 0.0
 _ASKED_TIMES = 5
+_GIVE_WAY = 10
+_QUESTION = """
+SELECT * FROM kpi.complaints
+WHERE period_type = 'month' AND period = (SELECT max(period) FROM kpi.complaints WHERE period_type = 'month')"""
 
 
 def main(words: list[str]) -> None:
@@ -76,7 +80,7 @@ def main(words: list[str]) -> None:
     ]
     shutil.rmtree(folder)
     ranked = dict(sorted(((name, round(value, 1)) for name, value in views.items()), key=lambda one: -one[1]))
-    tell("BI", costs, targets, asked.format, volume=str(volume), milliseconds_by_view=ranked, answers=answers,
+    tell("BI", costs, targets, asked.format, volume=str(asked.inbox or volume), milliseconds_by_view=ranked, answers=answers,
          releases_seen=seen, errors=errors[:3])  # fmt: skip
 
 
@@ -103,13 +107,18 @@ def ask(database: Path) -> dict[str, float]:
 
 
 def read_on(release: Path, stop: Path) -> dict[str, object]:
-    """Open, ask, close, again and again, as a dashboard's connections do; what went wrong is kept as text."""
+    """Open, ask, close, again and again, as a dashboard's connections do; what went wrong is kept as text.
+
+    Readers give way to the run, as they would from machines of their own: on two cores twenty of them would leave it
+    a tenth, and prove nothing more.
+    """
+    os.nice(_GIVE_WAY)
     answers, errors, releases = 0, [], set()
     while not stop.exists():
         try:
             with duckdb.connect(str(release / "warehouse.duckdb"), read_only=True) as con:
                 row = con.execute("SELECT release_no FROM release.release").fetchone()
-                con.execute("SELECT * FROM kpi.complaints WHERE period_type = 'month'").fetchall()
+                con.execute(_QUESTION).fetchall()
                 releases.add(row[0] if row else None)
                 answers += 1
         except (duckdb.Error, OSError) as error:

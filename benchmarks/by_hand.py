@@ -43,5 +43,5 @@ def main(words: list[str]) -> None:
         "pipeline": own,
         "pipeline, start-up alone": own_start,
     }
-    tell("By hand", costs, targets, asked.format, volume=str(volume), rows=sum(told["rows"].values()),
+    tell("By hand", costs, targets, asked.format, volume=str(asked.inbox or volume), rows=sum(told["rows"].values()),
          seconds_by_hand=told["seconds"])  # fmt: skip

@@ -80,8 +80,8 @@ def main(words: list[str]) -> None:
     ]
     shutil.rmtree(folder)
     ranked = dict(sorted(((name, round(value, 1)) for name, value in views.items()), key=lambda one: -one[1]))
-    tell("BI", costs, targets, asked.format, volume=str(asked.inbox or volume), milliseconds_by_view=ranked, answers=answers,
-         releases_seen=seen, errors=errors[:3])  # fmt: skip
+    tell("BI", costs, targets, asked.format, volume=str(asked.inbox or volume), milliseconds_by_view=ranked,
+         answers=answers, releases_seen=seen, errors=errors[:3])  # fmt: skip
 
 
 def ask(database: Path) -> dict[str, float]:

@@ -21,7 +21,7 @@ This module imports no dagster and no dbt.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ _STEADY_SOURCES = {_MOMENT, ("reference", "working_days")}
 #: Column of a fact: the next day on which a row's flags differ though nothing is filed (macro changes_after).
 _CHANGES_ON = "changes_on"
 _FILED = "filed"
+_NUMBER = "submission_no"
 #: The model that tells the state of each window.
 _WINDOWS = "intermediate.int_window_state"
 _MEMORY = """
@@ -137,8 +138,18 @@ def facts_counted_by_filing(manifest: Mapping[str, Any]) -> list[Fact]:
                 f"{node['name']} is counted by filing and reads the run's moment, but has no column {_CHANGES_ON}: its "
                 "flags would stay as they are until its filer files again. Add the column (macro changes_after)."
             )
+        for staged in _staged(manifest, unique_id):
+            if not any(word in staged["raw_code"] for word in ("latest_state", _NUMBER)):
+                raise RecountError(
+                    f"{staged['name']} tells {node['name']}, which is counted by filing, and has no column {_NUMBER}: "
+                    "a build could not tell which rows to count again. Add the column."
+                )
         table = f"{node['schema']}.{node['name']}" if unique_id in own else None
-        keys = {tuple(key) for key in _keys(manifest, unique_id)}
+        keys = {
+            tuple(key)
+            for staged in _staged(manifest, unique_id)
+            if (key := staged["config"]["meta"].get("key")) is not None
+        }
         key = keys.pop() if len(forms) == len(keys) == 1 else None
         found.append(Fact(node["name"], frozenset(forms), table, key))
     return found
@@ -267,7 +278,9 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
                 [form],
             )
     for fact in facts:
-        if fact.key is not None:
+        if fact.forms.isdisjoint(changed):
+            pass
+        elif fact.key is not None:
             _note_records(con, fact, fact.key)
         else:
             _note_filers(con, fact)
@@ -375,16 +388,17 @@ def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[st
                     yield manifest["sources"][parent]
 
 
-def _keys(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Sequence[str]]:
-    """The keys by which staging models under a model, or it itself, tell records apart (macro latest_state)."""
+def _staged(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
+    """The staging models under a model, or it itself."""
     seen, waiting = {unique_id}, [unique_id]
     while waiting:
-        node = manifest["nodes"].get(waiting.pop())
+        key = waiting.pop()
+        node = manifest["nodes"].get(key)
         if node is None:
             continue
-        if (key := node["config"]["meta"].get("key")) is not None:
-            yield key
-        parents = set(manifest["parent_map"].get(node["unique_id"], ())) - seen
+        if node["resource_type"] == "model" and node["fqn"][1] == "staging":
+            yield node
+        parents = set(manifest["parent_map"].get(key, ())) - seen
         seen |= parents
         waiting.extend(parents)
 

@@ -66,19 +66,23 @@ def test_what_a_window_is_made_of_is_in_its_state(manifest: dict[str, Any]) -> N
                 assert known, f"{key} reads {name}: add it to int_window_state, or count it whole"
 
 
-def project(schema: str, source: str, meta: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The manifest of a project whose only model, counted by filing, reads one source."""
+def project(schema: str, source: str, key: list[str] | None = None) -> dict[str, Any]:
+    """The manifest of a project whose only fact, counted by filing, reads one source through a staging model."""
     return {
         "nodes": {
+            "model.x.stg_thing": {
+                "resource_type": "model", "name": "stg_thing", "schema": "staging",
+                "raw_code": "{{ latest_state(...) }}", "fqn": ["x", "staging", "stg_thing"],
+                "config": {"meta": {} if key is None else {"key": key}},
+            },
             "model.x.int_thing": {
                 "resource_type": "model", "name": "int_thing", "schema": "intermediate", "raw_code": "select 1",
                 "fqn": ["x", "intermediate", "int_thing"],
-                "unique_id": "model.x.int_thing",
-                "config": {"incremental_strategy": "recount", "meta": meta or {}},
-            }
+                "config": {"incremental_strategy": "recount", "meta": {}},
+            },
         },
         "sources": {"source.x.one": {"schema": schema, "name": source}},
-        "parent_map": {"model.x.int_thing": ["source.x.one"]},
+        "parent_map": {"model.x.int_thing": ["model.x.stg_thing"], "model.x.stg_thing": ["source.x.one"]},
     }  # fmt: skip
 
 
@@ -193,7 +197,7 @@ def again(
 def test_partitions_follow_the_records_of_what_was_filed(filed: duckdb.DuckDBPyConnection) -> None:
     """Of a record the latest period counts: earlier partitions are touched where they hold a record of the filing that
     came or went, later ones never."""
-    manifest = project("filed", "f05", {"key": ["id"]})
+    manifest = project("filed", "f05", ["id"])
     file(filed, 1, "F05", "A", "2024-01", "A/a", "A/b")
     file(filed, 2, "F05", "A", "2024-02", "A/b", "A/c")
     file(filed, 3, "F05", "A", "2024-03", "A/d")
@@ -216,7 +220,7 @@ def test_partitions_follow_the_records_of_what_was_filed(filed: duckdb.DuckDBPyC
 
 
 def test_rows_about_others_are_looked_for_in_every_filing(filed: duckdb.DuckDBPyConnection) -> None:
-    manifest = project("filed", "r05", {"key": ["id"]})
+    manifest = project("filed", "r05", ["id"])
     file(filed, 1, "R05", "S", "2024-01", "A/a", "B/b")
     file(filed, 2, "R05", "S", "2024-02", "A/c")
     recount.begin(filed, manifest, "d", full=False)
@@ -226,7 +230,7 @@ def test_rows_about_others_are_looked_for_in_every_filing(filed: duckdb.DuckDBPy
 
 
 def test_periods_that_stand_for_themselves_are_counted_again_alone(filed: duckdb.DuckDBPyConnection) -> None:
-    manifest = project("filed", "f05", {"key": []})
+    manifest = project("filed", "f05", [])
     file(filed, 1, "F05", "A", "2024-01", "A/a")
     file(filed, 2, "F05", "A", "2024-02", "A/a")
     recount.begin(filed, manifest, "d", full=False)
@@ -238,6 +242,16 @@ def test_periods_that_stand_for_themselves_are_counted_again_alone(filed: duckdb
 def test_a_fact_counted_by_filing_reads_nothing_else() -> None:
     with pytest.raises(recount.RecountError, match=r"int_thing .* reads filing\.obligations"):
         recount.facts_counted_by_filing(project("filing", "obligations"))
+
+
+def test_a_staging_model_of_a_fact_counted_by_filing_names_the_submission() -> None:
+    nameless = project("filed", "f05", [])
+    nameless["nodes"]["model.x.stg_thing"]["raw_code"] = "select reporter_code, row_no"
+    with pytest.raises(recount.RecountError, match=r"stg_thing tells int_thing.* no column submission_no"):
+        recount.facts_counted_by_filing(nameless)
+    nameless["nodes"]["model.x.stg_thing"]["raw_code"] = "select reporter_code, submission_no, row_no"
+    [fact] = recount.facts_counted_by_filing(nameless)
+    assert fact.key == ()
 
 
 def test_a_fact_that_reads_the_moment_says_when_it_changes() -> None:

@@ -365,9 +365,9 @@ CREATE OR REPLACE MACRO ledger.message(template, column_name, header, shown, exp
 """
 
 
-#: Rows of a form as models read them: of filings that came into force, neither deletions nor held back. An ANTI JOIN: a
-#: correlated NOT EXISTS has DuckDB sort out every row's address first, and keeps a filter on submissions away from the
-#: store (docs/decisions/0031).
+#: Rows of a form as models read them: of filings that came into force, neither deletions nor held back. Held-back rows
+#: go by an outer join: a correlated NOT EXISTS has DuckDB sort out every row's address first and keeps a filter on
+#: submissions away from the store, and an ANTI JOIN in a view breaks its optimizer in some joins (docs/decisions/0031).
 _FILED_VIEW = """
 CREATE OR REPLACE VIEW filed.{table} AS
 SELECT {columns}, p.submission_id, r.submission_no, r.row_no, p.period AS filing_period,
@@ -375,9 +375,9 @@ SELECT {columns}, p.submission_id, r.submission_no, r.row_no, p.period AS filing
 FROM store.{table} AS r
 JOIN ledger.standing AS s ON s.submission_no = r.submission_no AND s.sys_from IS NOT NULL
 JOIN ledger.parcel AS p ON p.submission_no = r.submission_no
-ANTI JOIN ledger.quarantined_row AS q
+LEFT JOIN ledger.quarantined_row AS q
     ON q.form = '{form}' AND q.submission_no = r.submission_no AND q.row_no = r.row_no
-WHERE {undeleted}
+WHERE {undeleted} AND q.row_no IS NULL
 """
 
 #: Words of 64 bits that hold, for each stored row, which checks it breaks (60 checks a word).

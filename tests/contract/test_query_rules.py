@@ -177,19 +177,22 @@ def test_every_query_rule_is_tested_here() -> None:
 
 def test_no_rule_compares_each_row_with_each(bureau: Bureau) -> None:
     """DuckDB does so where a condition of a join has no equality of its own, as under OR (docs/decisions/0030)."""
-    found = set()
-    for code, form in bureau.catalogue.forms.items():
-        if form.side == "official":  # some hundred figures a bulletin
-            continue
-        for rule in bureau.catalogue.rules_for(form):
-            if rule.kind == "query":
-                plan = bureau.con.execute(
-                    f"EXPLAIN (FORMAT JSON) {bureau.query(rule.code, 1, form=code)}"
-                ).fetchall()
-                if "BLOCKWISE_NL" in str(plan):
-                    found.add(rule.code)
+
+    def compares(query: str) -> bool:
+        return "BLOCKWISE_NL" in str(bureau.con.execute(f"EXPLAIN (FORMAT JSON) {query}").fetchall())
+
+    assert compares("FROM range(9) AS a(i) JOIN range(9) AS b(j) ON a.i = b.j OR a.i = b.j + 1")
+    assert not compares("FROM range(9) AS a(i) JOIN range(9) AS b(j) ON a.i = b.j")
+    found = {
+        rule.code
+        for code, form in bureau.catalogue.forms.items()
+        if form.side != "official"  # some hundred figures a bulletin
+        for rule in bureau.catalogue.rules_for(form)
+        if rule.kind == "query" and compares(bureau.query(rule.code, 1, form=code))
+    }
     # few rows on one side: complaints whose view differs from the regulator's; business that cannot be placed
-    assert found == {"F01-X02", "F01-X06"}
+    # (DuckDB 2.0 finds another way for both)
+    assert found <= {"F01-X02", "F01-X06"}
 
 
 def complaint(number: str, received: str = "2024-03-04 10:00:00", **more: Any) -> dict[str, Any]:

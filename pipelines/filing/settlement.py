@@ -463,7 +463,7 @@ def _balance(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
             "SELECT submission_no FROM checked JOIN ledger.parcel USING (submission_no) WHERE form = ?",
             [form.code],
         )
-        # Each by itself: only then does DuckDB leave alone what lies beside these submissions (docs/decisions/0030).
+        # Each by itself: only then does DuckDB leave alone what lies beside these submissions (docs/decisions/0031).
         con.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE stored AS

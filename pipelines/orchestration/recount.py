@@ -376,31 +376,28 @@ def _note_filings(con: duckdb.DuckDBPyConnection, facts: list[Fact]) -> None:
         )
 
 
-def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
-    """Every source that a model depends on, however far up."""
-    seen, waiting = set(), [unique_id]
-    while waiting:
-        for parent in manifest["parent_map"].get(waiting.pop(), ()):
-            if parent not in seen:
-                seen.add(parent)
-                waiting.append(parent)
-                if parent in manifest["sources"]:
-                    yield manifest["sources"][parent]
-
-
-def _staged(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
-    """The staging models under a model, or it itself."""
+def _lineage(manifest: Mapping[str, Any], unique_id: str) -> Iterator[str]:
+    """A model and every node it depends on, however far up."""
     seen, waiting = {unique_id}, [unique_id]
     while waiting:
         key = waiting.pop()
-        node = manifest["nodes"].get(key)
-        if node is None:
-            continue
-        if node["resource_type"] == "model" and node["fqn"][1] == "staging":
-            yield node
+        yield key
         parents = set(manifest["parent_map"].get(key, ())) - seen
         seen |= parents
         waiting.extend(parents)
+
+
+def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
+    """The sources in a model's lineage."""
+    return (manifest["sources"][key] for key in _lineage(manifest, unique_id) if key in manifest["sources"])
+
+
+def _staged(manifest: Mapping[str, Any], unique_id: str) -> Iterator[Mapping[str, Any]]:
+    """The staging models in a model's lineage, itself among them."""
+    for key in _lineage(manifest, unique_id):
+        node = manifest["nodes"].get(key)
+        if node and node["resource_type"] == "model" and node["fqn"][1] == "staging":
+            yield node
 
 
 def _reads_the_moment(manifest: Mapping[str, Any], unique_id: str) -> bool:

@@ -98,7 +98,7 @@ class Bureau:
         result = self.con.execute(
             f"SELECT submission_no, row_no, value, expected FROM ({query}) ORDER BY ALL NULLS FIRST"
         )
-        return [tuple(row) for row in result.fetchall()]  # type: ignore[misc]
+        return [tuple(row) for row in result.fetchall()]  # type: ignore[misc]  # duckdb says tuples of any length
 
     def query(self, rule_code: str, *under_check: int, form: str | None = None) -> str:
         """The rule's query over these filings."""

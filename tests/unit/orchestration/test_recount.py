@@ -23,6 +23,16 @@ STEADY = {"kpi_series", "kpi_series_measures", "int_window", "int_window_base", 
 WHOLE = {"kpi_restatement", "kpi_agreement"}
 #: Code lists are part of the definition; of earlier releases int_window_state holds which one is the base.
 STEADY_SOURCES = {("reference", "code_lists"), ("published", "kpi_values")}
+#: What a comparison reads of the ledger.
+LEDGER = """
+CREATE SCHEMA ledger; CREATE SCHEMA reference; CREATE SCHEMA store; CREATE SCHEMA intermediate;
+CREATE TABLE ledger.standing (submission_no UINTEGER, sys_from TIMESTAMP, sys_to TIMESTAMP,
+    ruleset_version VARCHAR, rows_in_force BIGINT);
+CREATE TABLE ledger.parcel (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, period VARCHAR);
+CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
+CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
+    origin_row_no UINTEGER);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +99,10 @@ def project(schema: str, source: str, key: list[str] | None = None) -> dict[str,
 def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Path) -> None:
     """What a killed build was to count again stays noted, though what is filed is again what it was."""
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
+        con.execute(LEDGER)
         con.execute(
             """
-            CREATE SCHEMA ledger; CREATE SCHEMA reference; CREATE SCHEMA store; CREATE SCHEMA intermediate;
             CREATE TABLE reference.run AS SELECT TIMESTAMP '2024-04-01 09:00:00' AS as_of;
-            CREATE TABLE ledger.standing (submission_no UINTEGER, sys_from TIMESTAMP, sys_to TIMESTAMP,
-                ruleset_version VARCHAR, rows_in_force BIGINT);
-            CREATE TABLE ledger.parcel (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, period VARCHAR);
-            CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
-            CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
-                origin_row_no UINTEGER);
             CREATE TABLE reference.forms (form VARCHAR, side VARCHAR);
             INSERT INTO reference.forms VALUES ('F05', 'insurer');
             CREATE TABLE intermediate.int_thing (reporter_code VARCHAR, filing_period VARCHAR, changes_on DATE);
@@ -145,18 +149,12 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
 def filed() -> Iterator[duckdb.DuckDBPyConnection]:
     """Records of F05 by two insurers, and of R05, which the supervisor files about both, counted once."""
     with duckdb.connect() as con:
+        con.execute(LEDGER)
         con.execute(
             """
-            CREATE SCHEMA ledger; CREATE SCHEMA reference; CREATE SCHEMA store; CREATE SCHEMA intermediate;
             CREATE SCHEMA filed;
             CREATE TABLE reference.run AS SELECT TIMESTAMP '2024-06-01 09:00:00' AS as_of;
             CREATE TABLE reference.forms AS FROM (VALUES ('F05', 'insurer'), ('R05', 'supervisor')) AS t(form, side);
-            CREATE TABLE ledger.standing (submission_no UINTEGER, sys_from TIMESTAMP, sys_to TIMESTAMP,
-                ruleset_version VARCHAR, rows_in_force BIGINT);
-            CREATE TABLE ledger.parcel (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, period VARCHAR);
-            CREATE TABLE ledger.quarantined_row (submission_no UINTEGER, row_no UINTEGER);
-            CREATE TABLE ledger.carried_row (submission_no UINTEGER, row_no UINTEGER, origin_no UINTEGER,
-                origin_row_no UINTEGER);
             CREATE TABLE store.f05 (submission_no UINTEGER, reporter_code VARCHAR, id VARCHAR);
             CREATE TABLE store.r05 (submission_no UINTEGER, reporter_code VARCHAR, id VARCHAR);
             CREATE VIEW filed.f05 AS SELECT r.*, p.period AS filing_period, s.sys_to FROM store.f05 AS r

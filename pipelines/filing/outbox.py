@@ -36,6 +36,8 @@ class Outbox:
         protocols = self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
         self._renames = bool(_RENAMING.intersection(protocols))
         self._made: set[str] = set()
+        #: Whether another process that opens the URL writes to the same place.
+        self.is_shared = "memory" not in protocols
 
     def put(self, reporter_code: str | None, name: str, data: bytes) -> None:
         """Write a file into a reporter's folder (`name` may name one below it); it appears whole or not at all, over an

@@ -50,6 +50,10 @@ class LoadConfig(dg.Config):
     periods: list[str] = Field(
         default_factory=list, description="报告期 period labels (2025-03, 2025Q1); empty: every period"
     )
+    then: list[str] = Field(
+        default_factory=list,
+        description="后续报表 forms that the same process loads next, in order: read ahead while this one is stored",
+    )
 
 
 @dg.asset(
@@ -105,7 +109,9 @@ def filed_asset(form: Form, first_month: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[Any]:
         stage = f"filed/{form.table}"
         progress.begin(stage, f"{form.code} {form.title_zh}")
-        summary = steps.load_form(settings, form.code, _asked_periods(context, config), progress.update)
+        summary = steps.load_form(
+            settings, form.code, _asked_periods(context, config), progress.update, config.then
+        )
         progress.finish(stage, summary)
         elsewhere = _record_periods(context, partitions_def, summary.by_period)
         return dg.MaterializeResult(

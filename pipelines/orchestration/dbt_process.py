@@ -10,18 +10,15 @@ of its events (`models`). This module imports neither dagster nor, where it is s
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from pipelines.garbage import collect_rarely
 from pipelines.orchestration.dbt_build import Event, ModelProject, get_ready, invoke_build, model_project
+from pipelines.processes import SPAWNED, begin_process
 from pipelines.settings import Settings
 
 #: How long a process that has nothing to do may take to end: it may still be getting ready.
@@ -48,11 +45,8 @@ class DbtProcess:
 
     def __init__(self, settings: Settings) -> None:
         """Start it; nothing waits for it until `build`."""
-        context = multiprocessing.get_context(
-            "spawn"
-        )  # this process may have threads, which a fork would tear
-        self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, settings), name="dbt", daemon=True)
+        self._ours, theirs = SPAWNED.Pipe()
+        self._process = SPAWNED.Process(target=_serve, args=(theirs, settings), name="dbt", daemon=True)
         self._process.start()
         self._building = False
         theirs.close()
@@ -103,9 +97,7 @@ class DbtProcess:
 
 def _serve(asks: Connection, settings: Settings) -> None:
     """What the process does: get ready, wait for the one build, run it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the other ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    collect_rarely()
+    begin_process()
     project = model_project(settings)
     parsed = get_ready(settings, project)
     try:
@@ -129,10 +121,3 @@ def _serve(asks: Connection, settings: Settings) -> None:
         parsed=parsed if asked.project.parsed_dir == project.parsed_dir else None,
     )
     asks.send(Ended(failure))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

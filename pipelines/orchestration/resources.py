@@ -44,8 +44,12 @@ class Steps(Protocol):
         form: str,
         periods: Sequence[str] | None,
         progress: ProgressCallback | None = None,
+        then: Sequence[str] = (),
     ) -> FormSummary:
-        """Read the form's received but unread files (of some periods, or all) and check their rows."""
+        """Read the form's received but unread files (of some periods, or all) and check their rows.
+
+        `then`: forms that the same run loads afterwards, in order; the next one's files may be read meanwhile.
+        """
 
     def settle(self, settings: Settings, progress: ProgressCallback | None = None) -> SettleSummary:
         """Check across forms and periods, give every submission its state, renew obligations."""

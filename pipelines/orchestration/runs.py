@@ -117,7 +117,12 @@ def refresh(
             asset_selection=_selection(job, wanted) if forms else None,
             run_config={
                 "ops": {
-                    **{f"filed__{form.lower()}": {"config": {"periods": list(periods)}} for form in wanted},
+                    **{
+                        f"filed__{form.lower()}": {
+                            "config": {"periods": list(periods), "then": wanted[place:]}
+                        }
+                        for place, form in enumerate(wanted, 1)
+                    },
                     "models": {"config": {"full": full}},
                 },
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
@@ -133,14 +138,14 @@ def refresh(
 
 
 def _scope(forms: Sequence[str], periods: Sequence[str]) -> list[str]:
-    """Codes of the forms to read, upper case.
+    """Codes of the forms to read, upper case, in the order in which Dagster runs their assets.
 
     Raises:
         UnknownScopeError: a code is unknown.
         PeriodError: a label names no period.
     """
     known = sorted(load_catalogue().forms)
-    wanted = [form.upper() for form in forms] or known
+    wanted = sorted({form.upper() for form in forms}) or known
     if unknown := sorted(set(wanted) - set(known)):
         raise UnknownScopeError(f"no report form {', '.join(unknown)}; known: {', '.join(known)}")
     for period in periods:

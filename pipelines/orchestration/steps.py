@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.loader import load_catalogue
-from pipelines.contracts.model import Catalogue
+from pipelines.contracts.model import Catalogue, Form
 from pipelines.contracts.predicates import macro_sql
 from pipelines.dictionary.content import read_dictionary
 from pipelines.filing import delivery, notices
@@ -53,7 +53,7 @@ from pipelines.publication.release import MadeOf, fingerprint
 from pipelines.publication.release import publish as publish_release
 from pipelines.settings import Settings
 from pipelines.validation.batch import close_failures, load_batches
-from pipelines.validation.read_ahead import forms_unread, unread
+from pipelines.validation.read_ahead import Reader, Unread, forms_unread, unread
 from pipelines.validation.structure import judge_envelope
 from pipelines.warehouse.connection import open_warehouse, transaction
 from pipelines.warehouse.schema import prepare
@@ -98,45 +98,56 @@ def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSu
 
 
 def load_form(
-    settings: Settings, form: str, periods: Sequence[str] | None, progress: ProgressCallback | None = None
+    settings: Settings,
+    form: str,
+    periods: Sequence[str] | None,
+    progress: ProgressCallback | None = None,
+    then: Sequence[str] = (),
 ) -> FormSummary:
     """Read and check the received but unread files of a form (of some periods, or all), batch by batch.
 
-    While DuckDB stores a batch on one thread (`_STORING_THREADS`), the readers read the next two. Each batch commits
-    on its own. Raises `ValidationEngineError` when the engine, not the data, is at fault.
+    While DuckDB stores a batch on one thread (`_STORING_THREADS`), the readers read the next two; after a form's last
+    one those of the next form in `then`, the forms that the same run loads afterwards. Each batch commits on its own.
+    Raises `ValidationEngineError` when the engine, not the data, is at fault.
     """
     catalogue = load_catalogue()
     contract = catalogue.forms[form]
-    archive = Archive(settings.archive_dir)
     rows = 0
     nothing = FormSummary(form=form, submissions=0, rows_read=0, by_period={})
-    program = _reader(catalogue)
-    if _is_read(settings, form, program):
-        return nothing
-    with _warehouse(settings, catalogue, threads=_STORING_THREADS, notes_unread=True) as con:
-        waiting = unread(con, contract, periods, program)
-        if not waiting:
+    program = _reader_version(catalogue)
+    with _reader(settings, catalogue, goes_on=bool(then)) as reader:
+        if _is_read(settings, form, program):
             return nothing
-        for statement in macro_sql("reference.working_days"):
-            con.execute(statement)
-        done = 0
-        loading = load_batches(
-            con,
-            catalogue,
-            contract,
-            waiting,
-            archive,
-            _limits(settings),
-            batch_bytes=settings.batch_bytes,
-            threads=settings.threads,
-            program_version=program,
-            evidence=partial(_keep_evidence, settings.home / "evidence", form),
-        )
-        for files, read in loading:
-            done, rows = done + files, rows + read
-            if progress:
-                progress(form, done, len(waiting))
-        by_period = _by_period(con, [parcel.submission_no for parcel in waiting])
+        with _warehouse(settings, catalogue, threads=_STORING_THREADS, notes_unread=True) as con:
+            waiting = unread(con, contract, periods, program)
+            if not waiting:
+                return nothing
+            for statement in macro_sql("reference.working_days"):
+                con.execute(statement)
+
+            def following() -> tuple[Form, Sequence[Unread]] | None:
+                listed = (
+                    (catalogue.forms[code], unread(con, catalogue.forms[code], periods, program))
+                    for code in then
+                )
+                return next((one for one in listed if one[1]), None)
+
+            done = 0
+            loading = load_batches(
+                con,
+                catalogue,
+                contract,
+                waiting,
+                reader,
+                following=following,
+                program_version=program,
+                evidence=partial(_keep_evidence, settings.home / "evidence", form),
+            )
+            for files, read in loading:
+                done, rows = done + files, rows + read
+                if progress:
+                    progress(form, done, len(waiting))
+            by_period = _by_period(con, [parcel.submission_no for parcel in waiting])
     return FormSummary(form=form, submissions=len(waiting), rows_read=rows, by_period=by_period)
 
 
@@ -259,6 +270,29 @@ def code_version() -> str:
         return "0+unknown"
 
 
+#: Build database -> what reads for a run that goes on to other forms.
+_readers: dict[Path, Reader] = {}
+
+
+@contextmanager
+def _reader(settings: Settings, catalogue: Catalogue, *, goes_on: bool) -> Iterator[Reader]:
+    """What reads for this form, and has perhaps begun to; afterwards kept for the next if the run `goes_on`."""
+    database = settings.build_database
+    reader = _readers.pop(database, None) or Reader(
+        catalogue,
+        Archive(settings.archive_dir),
+        _limits(settings),
+        batch_bytes=settings.batch_bytes,
+        threads=settings.threads,
+    )
+    with ExitStack() as stack:
+        stack.enter_context(reader)
+        yield reader
+        if goes_on:
+            stack.pop_all()
+            _readers[database] = reader
+
+
 #: Build database -> its file as this process left it, and the forms that this version still had to read then.
 _left_unread: dict[Path, tuple[object, str, frozenset[str]]] = {}
 
@@ -280,15 +314,15 @@ def _warehouse(
         prepare_registry(con)
         require_same_key(con)
         yield con
-        reader = _reader(catalogue)
-        left = forms_unread(con, reader) if notes_unread else None
+        program = _reader_version(catalogue)
+        left = forms_unread(con, program) if notes_unread else None
     finally:
         con.close()
     if left is not None:
-        _left_unread[settings.build_database] = (_stamp(settings.build_database), reader, left)
+        _left_unread[settings.build_database] = (_stamp(settings.build_database), program, left)
 
 
-def _is_read(settings: Settings, form: str, reader: str) -> bool:
+def _is_read(settings: Settings, form: str, program: str) -> bool:
     """Whether this process knows, without opening the build database, that nothing of a form is to be read.
 
     A run asks for some twenty forms of which nothing came; opening the database for each would cost it a second.
@@ -296,7 +330,7 @@ def _is_read(settings: Settings, form: str, reader: str) -> bool:
     stamp, noted_by, left = _left_unread.get(settings.build_database, (None, "", frozenset()))
     return (
         stamp is not None
-        and (stamp, noted_by) == (_stamp(settings.build_database), reader)
+        and (stamp, noted_by) == (_stamp(settings.build_database), program)
         and form not in left
     )
 
@@ -309,7 +343,7 @@ def _stamp(database: Path) -> object:
     return told.st_ino, told.st_mtime_ns, told.st_size
 
 
-def _reader(catalogue: Catalogue) -> str:
+def _reader_version(catalogue: Catalogue) -> str:
     """The version that reads: what it fails on, another may read."""
     return f"{code_version()}/{catalogue.ruleset_version}"
 

@@ -17,15 +17,13 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines.contracts.model import Catalogue, Form
-from pipelines.intake.archive import Archive
 from pipelines.intake.canonical import Cells, joined
 from pipelines.intake.faults import Fault
 from pipelines.intake.grid import Grid
 from pipelines.intake.normalise import normalise
 from pipelines.intake.persons import hide_damages, hide_persons
-from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.validation.marks import BATCH_CONSTANTS, CLEAR_TEXT_PERSON, MarkPlan, compile_marks
-from pipelines.validation.read_ahead import Failed, Found, Unread, batches, read_ahead
+from pipelines.validation.read_ahead import Failed, Found, Reader, Unread
 from pipelines.validation.screening import shown_sql
 from pipelines.validation.structure import judge_file
 from pipelines.validation.suite import rows_of_batch, validate_marks
@@ -47,25 +45,22 @@ def load_batches(
     catalogue: Catalogue,
     form: Form,
     parcels: Sequence[Unread],
-    archive: Archive,
-    limits: XlsxLimits,
+    reader: Reader,
     *,
-    batch_bytes: int,
-    threads: int = 2,
+    following: Callable[[], tuple[Form, Sequence[Unread]] | None] = lambda: None,
     program_version: str = "",
     evidence: Callable[[int, str], None] | None = None,
     prove: bool = True,
 ) -> Iterator[tuple[int, int]]:
     """Read, check and store the files of a form in batches; gives files and rows read of each as it is committed.
 
-    `evidence` receives a batch's first submission number and the GX result as JSON text. A file on which our own reader
-    fails is set aside (`ledger.failure`) and does not delay the others.
+    `following`: see `Reader.read`. `evidence` receives a batch's first submission number and the GX result as JSON
+    text. A file on which our own reader fails is set aside (`ledger.failure`) and does not delay the others.
 
     Findings come from the marks alone. `prove` lets Great Expectations count the same marks again and hold the suite's
     evidence; without it (a filer's own check) nothing is found differently and seconds of start-up are saved.
     """
-    cut = batches(parcels, batch_bytes)
-    for outcomes in read_ahead(con, catalogue, form, cut, archive, limits, threads, batch_bytes):
+    for outcomes in reader.read(con, form, parcels, following):
         for part in _parts(outcomes):
             rows, result = _load(con, catalogue, form, part, program_version, prove=prove)
             if evidence and result is not None:

@@ -1,4 +1,5 @@
-"""The files that wait to be read, in batches, and reading ahead: while one batch is stored the next is being read.
+"""The files that wait to be read, in batches, and reading ahead: while one batch is stored the next is being read,
+also when that is another form's.
 
 Belongs here: which parcels are to be read, how many at once, and the threads that read them. At most three batches
 are in memory, or two of which one is large, so their size bounds what reading takes. Does not belong here: what becomes
@@ -8,11 +9,12 @@ of a batch (`batch`), the readers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from typing import NamedTuple, Self
 
 import duckdb
 import pyarrow as pa
@@ -121,33 +123,112 @@ def batches(parcels: Sequence[Unread], max_bytes: int) -> list[list[Unread]]:
     return cut
 
 
-def read_ahead(
-    con: duckdb.DuckDBPyConnection,
-    catalogue: Catalogue,
-    form: Form,
-    cut: Sequence[Sequence[Unread]],
-    archive: Archive,
-    limits: XlsxLimits,
-    threads: int,
-    batch_bytes: int,
-) -> Iterator[list[Found | Failed]]:
-    """Each batch of a form's files, read; the next ones are read while the caller works on this one.
+class _Batch(NamedTuple):
+    """Files of a form that are being read, or were."""
 
-    A file on which our own reader fails is a `Failed` and does not delay the others; a shortage of memory or disk is
-    raised, because it would fail on every file. Ahead of the batch in work goes always one, and another while all three
-    are no larger than three of `batch_bytes`: a batch may be one file of any size.
+    form: Form
+    parcels: Sequence[Unread]
+    outcomes: list[Future[Found | Failed]]
+
+    @property
+    def size(self) -> int:
+        return _size(self.parcels)
+
+
+class Reader:
+    """Reads the files of one form after another, batch by batch, ahead of whoever works on them; a context manager.
+
+    Ahead of the batch in work goes always one, and another while all three are no larger than three of `batch_bytes`:
+    a batch may be one file of any size.
     """
-    typed = partial(typed_cells, form, values=values_at_any_time(catalogue, form))
 
-    def read(parcel: Unread, *, on_cover: bool) -> Found | Failed:
-        data = archive.data(parcel.archive_path)
+    def __init__(
+        self, catalogue: Catalogue, archive: Archive, limits: XlsxLimits, *, batch_bytes: int, threads: int
+    ) -> None:
+        """Nothing is read yet; `threads` read at once."""
+        self._catalogue = catalogue
+        self._archive = archive
+        self._limits = limits
+        self._batch_bytes = batch_bytes
+        self._pool = ThreadPoolExecutor(max_workers=threads)
+        self._ahead = deque[_Batch]()
+
+    def __enter__(self) -> Self:
+        """Ready to read."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Stop reading."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop reading, and let go what nobody asked for."""
+        self._drop()
+        self._pool.shutdown()
+
+    def read(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        form: Form,
+        parcels: Sequence[Unread],
+        following: Callable[[], tuple[Form, Sequence[Unread]] | None] = lambda: None,
+    ) -> Iterator[list[Found | Failed]]:
+        """Each batch of a form's files, read; the next ones are read while the caller works on this one.
+
+        A file on which our own reader fails is a `Failed` and does not delay the others; a shortage of memory or disk
+        is raised, because it would fail on every file. `following` names the files that will be asked for afterwards:
+        the first batch of them is read while the caller works on the last one of these.
+        """
+        ahead, typed = self._ahead, self._typed(form)
+        to_read = deque((form, batch) for batch in batches(parcels, self._batch_bytes))
+        if ahead and to_read and (ahead[0].form, ahead[0].parcels) == to_read[0]:
+            to_read.popleft()
+        else:
+            self._drop()
+        last_known = False
+
+        def read_on(in_work: int) -> None:
+            nonlocal last_known
+            while len(ahead) < _AHEAD:
+                if not to_read and not last_known:
+                    last_known = True
+                    if (later := following()) is not None:
+                        to_read.extend(
+                            (later[0], batch) for batch in batches(later[1], self._batch_bytes)[:1]
+                        )
+                if not to_read:
+                    return
+                held = in_work + _size(to_read[0][1]) + sum(batch.size for batch in ahead)
+                if ahead and held > (1 + _AHEAD) * self._batch_bytes:
+                    return
+                ahead.append(self._begin(con, *to_read.popleft()))
+
+        read_on(0)
+        while ahead and ahead[0].form is form:
+            batch = ahead.popleft()
+            outcomes = _small_ones_typed([future.result() for future in batch.outcomes], typed)
+            read_on(batch.size)
+            del batch
+            yield outcomes
+            del outcomes
+
+    def _begin(self, con: duckdb.DuckDBPyConnection, form: Form, parcels: Sequence[Unread]) -> _Batch:
+        typed, covers = self._typed(form), _covered(con, parcels)
+        outcomes = [
+            self._pool.submit(self._read, form, parcel, typed, on_cover=parcel.submission_no in covers)
+            for parcel in parcels
+        ]
+        return _Batch(form, parcels, outcomes)
+
+    def _read(self, form: Form, parcel: Unread, typed: Keep, *, on_cover: bool) -> Found | Failed:
+        data = self._archive.data(parcel.archive_path)
         try:
             grid = read_parcel(
                 form,
                 data,
                 declared_encoding=parcel.declared_encoding,
                 on_cover=on_cover,
-                limits=limits,
+                limits=self._limits,
                 period_end=parcel.period_end,
                 stated=parcel.stated,
                 keep=as_filed if parcel.byte_size <= _SMALL_FILE_BYTES else typed,
@@ -158,33 +239,18 @@ def read_ahead(
             return Failed(parcel, f"{type(error).__name__}: {error}"[:500])
         return Found(parcel, grid)
 
-    pool = ThreadPoolExecutor(max_workers=threads)
+    def _typed(self, form: Form) -> Keep:
+        return partial(typed_cells, form, values=values_at_any_time(self._catalogue, form))
 
-    def start(batch: Sequence[Unread]) -> list[Future[Found | Failed]]:
-        covers = _covered(con, batch)
-        return [pool.submit(read, parcel, on_cover=parcel.submission_no in covers) for parcel in batch]
+    def _drop(self) -> None:
+        for batch in self._ahead:
+            for outcome in batch.outcomes:
+                outcome.cancel()
+        self._ahead.clear()
 
-    waiting, reading = deque(cut), deque[tuple[int, list[Future[Found | Failed]]]]()
 
-    def read_on(in_work: int) -> None:
-        while waiting and len(reading) < _AHEAD:
-            size = sum(parcel.byte_size for parcel in waiting[0])
-            held = in_work + size + sum(ahead for ahead, _ in reading)
-            if reading and held > (1 + _AHEAD) * batch_bytes:
-                return
-            reading.append((size, start(waiting.popleft())))
-
-    try:
-        read_on(0)
-        while reading:
-            size, futures = reading.popleft()
-            outcomes = _small_ones_typed([future.result() for future in futures], typed)
-            del futures
-            read_on(size)
-            yield outcomes
-            del outcomes
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _size(parcels: Sequence[Unread]) -> int:
+    return sum(parcel.byte_size for parcel in parcels)
 
 
 def _small_ones_typed(outcomes: list[Found | Failed], typed: Keep) -> list[Found | Failed]:

@@ -1,15 +1,17 @@
-"""Drawing: the three files of a receipt, and whether they say something new.
+"""Drawing: the three files of a receipt, whether they say something new, and their way into the outbox.
 
 Belongs here: what a process that draws has to import, and no more, so that it starts quickly. Does not belong here:
-which receipts are due and where their files go (`writing`).
+which receipts are due, and what the ledger says of them (`writing`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
+from pipelines.filing.outbox import Outbox
 from pipelines.filing.receipts.content import Dossier, FiledRows
 from pipelines.filing.receipts.gathered import Gathered
 from pipelines.filing.receipts.page import page
@@ -20,22 +22,37 @@ Asked = tuple[Gathered, str, str | None]
 
 
 class Drawn(NamedTuple):
-    """What a receipt says and, when that is new, its files: suffix and bytes."""
+    """What a receipt says, and whether that was new, so that its files were written."""
 
     submission_id: str
-    reporter_code: str | None
     digest: str
-    files: list[tuple[str, bytes]]
+    is_new: bool
 
 
-def draw(asked: Asked) -> Drawn:
-    """The files of a receipt that says something new; none when its digest is the one that was told."""
+def draw(outbox: Outbox, asked: Asked) -> Drawn:
+    """Write the files of a receipt that says something new; none when its digest is the one that was told.
+
+    Raises `OutboxUnavailableError`.
+    """
     gathered, place, told = asked
     dossier = gathered.dossier()
     data = dossier.as_json()
     digest = _digest(data, dossier.rows, place)
-    files = [] if digest == told else [(".json", data), *_for_people(dossier)]
-    return Drawn(gathered.submission_id, dossier.receipt.submission.reporter_code, digest, files)
+    if is_new := digest != told:
+        for suffix, body in ((".json", data), *_for_people(dossier)):
+            outbox.put(dossier.receipt.submission.reporter_code, f"{gathered.submission_id}{suffix}", body)
+    return Drawn(gathered.submission_id, digest, is_new)
+
+
+def draw_all(outbox_url: str, asked: list[Asked]) -> list[Drawn]:
+    """`draw` for a process of its own: several at once, since handing over costs as much as drawing a small one."""
+    outbox = _outbox(outbox_url)
+    return [draw(outbox, one) for one in asked]
+
+
+@cache
+def _outbox(url: str) -> Outbox:
+    return Outbox(url)
 
 
 def render(dossier: Dossier) -> Iterator[tuple[str, bytes]]:

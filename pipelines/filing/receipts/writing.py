@@ -8,13 +8,12 @@ and whether they are new (`drawing`), the outbox's file system (`outbox`).
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
@@ -23,10 +22,10 @@ from pipelines.contracts.model import Catalogue
 from pipelines.filing import states
 from pipelines.filing.outbox import Outbox
 from pipelines.filing.receipts.content import RECEIPT_LIMIT
-from pipelines.filing.receipts.drawing import Asked, Drawn, draw
+from pipelines.filing.receipts.drawing import Asked, Drawn, draw, draw_all
 from pipelines.filing.receipts.effects import told_effects
 from pipelines.filing.receipts.gathering import gather
-from pipelines.garbage import collect_rarely
+from pipelines.processes import SPAWNED, begin_process
 from pipelines.validation import screening
 from pipelines.warehouse.connection import transaction
 from pipelines.warehouse.schema import insert_rows
@@ -35,8 +34,9 @@ from pipelines.warehouse.schema import insert_rows
 _CHUNK, _CHUNK_FINDINGS = 1_000, 100_000
 #: Drawing in processes of its own pays for their start (about a second) from this many receipts or findings on.
 _MANY, _MANY_FINDINGS = 300, 5_000
-#: Receipts handed to each process ahead: enough to keep it busy, few enough to bound what waits in memory.
-_AHEAD = 8
+#: Receipts, or findings in them, handed over at once, and how often so many to each process ahead: enough to keep it
+#: busy, few enough to bound what waits in memory.
+_HANDED, _HANDED_FINDINGS, _AHEAD = 8, 500, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def write_receipts(
         return Written(0, 0)
     outbox = Outbox(outbox_url)
     done = written = 0
-    with _drawing(processes, due) as drawn_of:
+    with _drawing(outbox, processes, due) as drawn_of:
         for chunk in _chunks(due):
             told = dict(
                 con.execute(
@@ -98,9 +98,7 @@ def write_receipts(
             for drawn in drawn_of(asked):
                 line = by_id[drawn.submission_id]
                 notes.append((line.submission_no, drawn.digest, line.basis))
-                for suffix, data in drawn.files:
-                    outbox.put(drawn.reporter_code, f"{drawn.submission_id}{suffix}", data)
-                written += bool(drawn.files)
+                written += drawn.is_new
             outbox.settle()
             _note_told(con, chunk, notes)
             done += len(chunk)
@@ -110,26 +108,40 @@ def write_receipts(
 
 
 @contextmanager
-def _drawing(processes: int, due: Sequence[_Due]) -> Iterator[Callable[[Iterable[Asked]], Iterator[Drawn]]]:
-    """What turns what was gathered into files, in its order: here, or in processes of its own when there are many."""
+def _drawing(
+    outbox: Outbox, processes: int, due: Sequence[_Due]
+) -> Iterator[Callable[[Iterable[Asked]], Iterator[Drawn]]]:
+    """What makes files in the outbox of what was gathered: here, or in processes of its own when there are many."""
     weight = sum(min(line.findings, RECEIPT_LIMIT) for line in due)
-    if processes == 1 or (len(due) < _MANY and weight < _MANY_FINDINGS):
-        yield lambda asked: map(draw, asked)
+    if processes == 1 or not outbox.is_shared or (len(due) < _MANY and weight < _MANY_FINDINGS):
+        yield lambda asked: map(partial(draw, outbox), asked)
         return
-    # a process started anew, because this one has threads (DuckDB's), which a fork would tear
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=collect_rarely) as pool:
+    with ProcessPoolExecutor(processes, mp_context=SPAWNED, initializer=begin_process) as pool:
 
         def ahead(asked: Iterable[Asked]) -> Iterator[Drawn]:
-            waiting: deque[Future[Drawn]] = deque()
-            for one in asked:
-                waiting.append(pool.submit(draw, one))
+            waiting: deque[Future[list[Drawn]]] = deque()
+            for several in _handed(asked):
+                waiting.append(pool.submit(draw_all, outbox.url, several))
                 while len(waiting) > processes * _AHEAD:
-                    yield waiting.popleft().result()
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
 
         yield ahead
+
+
+def _handed(asked: Iterable[Asked]) -> Iterator[list[Asked]]:
+    """What is handed to a process at once."""
+    several: list[Asked] = []
+    findings = 0
+    for one in asked:
+        several.append(one)
+        findings += len(one[0].found)
+        if len(several) == _HANDED or findings >= _HANDED_FINDINGS:
+            yield several
+            several, findings = [], 0
+    if several:
+        yield several
 
 
 def _place(outbox_url: str) -> str:

@@ -37,7 +37,7 @@ from pipelines.intake.handed import (
 from pipelines.intake.pull import pull
 from pipelines.intake.xlsx_reader import XlsxLimits
 from pipelines.validation.batch import load_batches
-from pipelines.validation.read_ahead import unread
+from pipelines.validation.read_ahead import Reader, unread
 from pipelines.validation.structure import judge_envelope
 from pipelines.warehouse.connection import OFFLINE
 from pipelines.warehouse.schema import prepare
@@ -138,22 +138,21 @@ class Desk:
             limits=self.bounds.workbook,
             max_file_bytes=max_bytes,
         )
-        for form in self.catalogue.forms.values():
-            waiting = unread(con, form, None, _PROGRAM)
-            loading = load_batches(
-                con,
-                self.catalogue,
-                form,
-                waiting,
-                InPlace(),
-                self.bounds.workbook,
-                batch_bytes=_BATCH_BYTES,
-                threads=self.bounds.threads,
-                program_version=_PROGRAM,
-                prove=False,
-            )
-            for _ in loading:
-                pass
+        reader = Reader(
+            self.catalogue,
+            InPlace(),
+            self.bounds.workbook,
+            batch_bytes=_BATCH_BYTES,
+            threads=self.bounds.threads,
+        )
+        with reader:
+            for form in self.catalogue.forms.values():
+                waiting = unread(con, form, None, _PROGRAM)
+                loading = load_batches(
+                    con, self.catalogue, form, waiting, reader, program_version=_PROGRAM, prove=False
+                )
+                for _ in loading:
+                    pass
         failure = con.execute(
             "SELECT p.source_name, f.error FROM ledger.failure AS f JOIN ledger.parcel AS p USING (submission_no) "
             "WHERE f.is_open LIMIT 1"

@@ -96,6 +96,7 @@ class FakeSteps:
         form: str,
         periods: Sequence[str] | None,
         progress: Callable[[str, int, int], None] | None = None,
+        then: Sequence[str] = (),
     ) -> FormSummary:
         self._call("load_form", form, tuple(periods) if periods is not None else None)
         counts = {

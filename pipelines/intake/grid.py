@@ -71,6 +71,8 @@ def locate_header(form: Form, rows: Sequence[Sequence[str | None]]) -> int | Non
         hits = len({known[h] for cell in row if cell and (h := normalise_header(cell)) in known})
         if hits > best_hits:
             best, best_hits = index, hits
+        if best_hits == len(form.columns):
+            break  # no row can hold more: what stands below is not looked at, in most files all of it
     needed = max(1, len(form.columns) // 2)
     return best if best_hits >= min(needed, 3) else None
 

@@ -26,7 +26,7 @@ from pipelines.filing import delivery, notices
 from pipelines.filing.events import prepare_events
 from pipelines.filing.outbox import Outbox
 from pipelines.filing.receipts.effects import note_effects
-from pipelines.filing.receipts.writing import write_receipts
+from pipelines.filing.receipts.writing import Drawing, count_untold, write_receipts
 from pipelines.filing.registry import prepare_registry
 from pipelines.filing.settlement import settle as settle_filings
 from pipelines.filing.states import OBLIGATION_STATES, UNMET
@@ -157,11 +157,12 @@ def settle(settings: Settings, progress: ProgressCallback | None = None) -> Sett
     Raises `NoRegistryError` when no institution master is in force.
     """
     catalogue = load_catalogue()
-    with _warehouse(settings, catalogue) as con:
+    with _warehouse(settings, catalogue) as con, Drawing(settings.outbox, settings.threads) as drawing:
+        drawing.expect(count_untold(con))
         settle_filings(con, catalogue, as_of=settings.as_of)
         if progress:
             progress("settled", 1, 2)
-        write_receipts(con, catalogue, settings.outbox, processes=settings.threads)
+        write_receipts(con, catalogue, drawing)
         if progress:
             progress("receipts", 2, 2)
         return _settle_summary(con)
@@ -230,7 +231,8 @@ def publish(settings: Settings) -> ReleaseSummary:
             made_of=made_of,
         )
         note_effects(con, own_effects(release.path))
-        write_receipts(con, catalogue, settings.outbox, processes=settings.threads)
+        with Drawing(settings.outbox, settings.threads) as drawing:
+            write_receipts(con, catalogue, drawing)
     return ReleaseSummary(
         release_no=release.release_no, path=release.path, created=release.created, reason=release.reason
     )

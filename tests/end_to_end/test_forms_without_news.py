@@ -56,7 +56,7 @@ def test_another_version_looks_again_at_what_this_one_failed_on(
     monkeypatch.setattr(batch, "_load", lambda *_, **__: pytest.fail("nothing is read here"))
     with open_warehouse(desk.settings.build_database) as con:
         [[number]] = con.execute("SELECT submission_no FROM ledger.parcel WHERE form = 'F05'").fetchall()
-        version = steps._reader(load_catalogue())
+        version = steps._reader_version(load_catalogue())
         con.execute(
             "INSERT INTO ledger.failure VALUES (?, 'read', 'ours', ?, now()::TIMESTAMP, true)",
             [number, version],

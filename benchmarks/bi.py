@@ -78,7 +78,7 @@ def main(words: list[str]) -> None:
         Target("slowest kpi view filtered by period", VIEW_TARGET, slowest, "ms"),
         Target(f"errors of {asked.readers} readers during a publish", ERROR_TARGET, float(len(errors)), ""),
     ]
-    shutil.rmtree(folder)
+    ground.discard(folder)
     ranked = dict(sorted(((name, round(value, 1)) for name, value in views.items()), key=lambda one: -one[1]))
     tell("BI", costs, targets, asked.format, volume=str(asked.inbox or volume), milliseconds_by_view=ranked,
          answers=answers, releases_seen=seen, errors=errors[:3])  # fmt: skip

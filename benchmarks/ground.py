@@ -7,12 +7,14 @@ measured and how it is told (`run`, `history`, `backfill`, `files`, `bi`, `by_ha
 from __future__ import annotations
 
 import argparse
+import atexit
 import hashlib
 import json
 import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +91,7 @@ class Ground:
         folder = self.work / "samples" / f"{named}-{digest.hexdigest()[:8]}"
         if not (folder / "complete").exists():
             for old in (self.work / "samples").glob(f"{named}-*"):
-                shutil.rmtree(old)
+                self.discard(old)
             folder.mkdir(parents=True)
             say(f"generating {volume} ...")
             arguments = {
@@ -143,9 +145,21 @@ class Ground:
     def fresh(self, name: str) -> Path:
         """An empty folder under `runs/`."""
         folder = self.work / "runs" / name
-        shutil.rmtree(folder, ignore_errors=True)
+        self.discard(folder)
         folder.mkdir(parents=True)
         return folder
+
+    def discard(self, folder: Path) -> None:
+        """Put a folder aside that is not needed any more; it is removed when everything has been measured.
+
+        A file system may pass over the places of files removed in the last minutes one by one (ext4 without a journal
+        does): after the removal of a home, each of the ten thousand files of the next took 0.7 ms instead of 0.03.
+        """
+        if folder.exists():
+            aside = self.work / "discarded"
+            aside.mkdir(parents=True, exist_ok=True)
+            atexit.register(shutil.rmtree, aside, ignore_errors=True)
+            folder.rename(aside / f"{time.time_ns()}")
 
 
 def filings(inbox: Path) -> list[tuple[tuple[Path, ...], str, str]]:

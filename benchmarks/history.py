@@ -43,7 +43,7 @@ def main(words: list[str]) -> None:
     registered = ground.registered(inbox, folder / "inbox")
     # the first run of a folder has dbt parse the project, which later ones find parsed
     start = [ground.pipeline(folder / name, registered).cost for name in ("first", "home")][-1]
-    shutil.rmtree(folder)
+    ground.discard(folder)
     costs: dict[str, Cost] = {"start-up (fresh home)": start}
     targets: list[Target] = []
     costs_of: dict[str, list[Cost]] = {}
@@ -80,5 +80,5 @@ def one_length(ground: Ground, volume: Volume, forms: list[str]) -> tuple[Cost, 
         send_again(home, sidecar, envelope, minutes=1)
         say(f"{volume.months} months: {form} again ...")
         runs.append(ground.pipeline(home, aside).cost)
-    shutil.rmtree(folder)
+    ground.discard(folder)
     return whole, runs[0], dict(zip(forms, runs[1:], strict=True))

@@ -7,7 +7,6 @@ measured (`measure`), the reference itself, thresholds that could fail a build: 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,7 +104,7 @@ class Bench:
             references += [
                 (name, ground.script(name, inbox, runs / f"{name}.duckdb")) for name in self._references
             ]
-            shutil.rmtree(home, ignore_errors=True)
+            ground.discard(home)
             pipelines.append(ground.pipeline(home, inbox))
         faster, best_reference = min(references, key=lambda one: one[1].cost.wall)
         agreement = compare(home / "releases" / "current", runs / f"{faster}.duckdb")

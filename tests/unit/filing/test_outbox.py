@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.filing.outbox import UNIDENTIFIED, Outbox, OutboxUnavailableError, folder_of
+from pipelines.filing.receipts.writing import Drawing
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,17 @@ def test_a_reader_of_the_earlier_file_is_not_disturbed(tmp_path: Path) -> None:
     with (tmp_path / "A1" / "x.json").open("rb") as reader:
         outbox.put("A1", "x.json", b"new")
         assert reader.read() == b"whole"
+
+
+def test_only_an_outbox_that_other_processes_reach_is_drawn_into_by_them(tmp_path: Path) -> None:
+    with Drawing("memory://bureau/drawn", 2) as drawing:
+        drawing.expect(1_000_000)
+        assert drawing._pool is None
+    with Drawing(tmp_path.as_uri(), 1) as drawing:
+        drawing.expect(1_000_000)
+        assert drawing._pool is None
+    with Drawing(tmp_path.as_uri(), 2) as drawing:
+        drawing.expect(1)
+        assert drawing._pool is None
+        drawing.expect(1_000_000)
+        assert drawing._pool is not None

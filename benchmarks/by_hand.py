@@ -25,9 +25,15 @@ def main(words: list[str]) -> None:
     hand = ground.script("by_hand_pandas", inbox, folder / "hand")
     hand_start = ground.script("by_hand_pandas", registered, folder / "hand-start").cost
     say("pipeline ...")
-    own = ground.pipeline(folder / "home", inbox).cost
+    ran = ground.pipeline(folder / "home", inbox)
+    own = ran.cost
     own_start = ground.pipeline(folder / "start", registered).cost
     told = json.loads(hand.output)
+    stages = {
+        fact["name"].removeprefix("seconds_"): float(fact["value"])
+        for fact in json.loads(ran.output)
+        if fact["name"].startswith("seconds_")
+    }
     ground.discard(folder)
     wall = (hand.cost.wall - hand_start.wall) / (own.wall - own_start.wall)
     cpu = (hand.cost.cpu - hand_start.cpu) / (own.cpu - own_start.cpu)
@@ -43,4 +49,4 @@ def main(words: list[str]) -> None:
         "pipeline, start-up alone": own_start,
     }
     tell("By hand", costs, targets, asked.format, volume=str(asked.inbox or volume), rows=sum(told["rows"].values()),
-         seconds_by_hand=told["seconds"])  # fmt: skip
+         seconds_by_hand=told["seconds"], seconds_of_pipeline=stages)  # fmt: skip

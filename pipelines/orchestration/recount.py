@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS build.models (digest VARCHAR, definition VARCHAR, as_
 CREATE TABLE IF NOT EXISTS build.counted (submission_no UINTEGER, form VARCHAR, reporter_code VARCHAR, digest UBIGINT);
 CREATE TABLE IF NOT EXISTS build.window_counted (
     window_id INTEGER, period_type VARCHAR, period VARCHAR, content HUGEINT);
-CREATE TABLE IF NOT EXISTS build.recount (
-    fact VARCHAR, filed_by VARCHAR, filing_period VARCHAR, is_filed_anew BOOLEAN);
+CREATE TABLE IF NOT EXISTS build.recount (fact VARCHAR, filed_by VARCHAR, filing_period VARCHAR);
+ALTER TABLE build.recount DROP COLUMN IF EXISTS is_filed_anew; -- of build databases before 0032, where nothing reads it
 CREATE TABLE IF NOT EXISTS build.recount_filing (fact VARCHAR, submission_no UINTEGER);
 """
 #: Submissions in force, each with a digest of what makes its rows count: when it came into force, by which rules it was
@@ -288,7 +288,7 @@ def _note_changes(con: duckdb.DuckDBPyConnection, facts: list[Fact], as_of: Any)
             con.execute(
                 f"""
                 INSERT INTO build.recount
-                SELECT DISTINCT $fact, reporter_code, filing_period, false FROM {fact.table}
+                SELECT DISTINCT $fact, reporter_code, filing_period FROM {fact.table}
                 WHERE {_CHANGES_ON} <= $as_of
                 EXCEPT FROM build.recount""",
                 {"fact": fact.name, "as_of": as_of},
@@ -301,7 +301,7 @@ def _note_filers(con: duckdb.DuckDBPyConnection, fact: Fact) -> None:
     con.execute(
         """
         INSERT INTO build.recount
-        SELECT DISTINCT $fact, f.filed_by, p.period, true
+        SELECT DISTINCT $fact, f.filed_by, p.period
         FROM changed_filer AS f
         CROSS JOIN (SELECT DISTINCT period FROM ledger.parcel WHERE list_contains($forms, form)) AS p
         WHERE list_contains($forms, f.form) AND f.filed_by IS NOT NULL AND p.period IS NOT NULL
@@ -319,7 +319,7 @@ def _note_records(con: duckdb.DuckDBPyConnection, fact: Fact, key: tuple[str, ..
     con.execute(
         """
         INSERT INTO build.recount
-        SELECT $fact, filed_by, period, true FROM changed_filer
+        SELECT $fact, filed_by, period FROM changed_filer
         WHERE form = $form AND filed_by IS NOT NULL AND period IS NOT NULL
         EXCEPT FROM build.recount""",
         {"fact": fact.name, "form": form},
@@ -346,7 +346,7 @@ def _note_records(con: duckdb.DuckDBPyConnection, fact: Fact, key: tuple[str, ..
     con.execute(
         f"""
         INSERT INTO build.recount
-        SELECT DISTINCT $fact, e.reporter_code, e.filing_period, true
+        SELECT DISTINCT $fact, e.reporter_code, e.filing_period
         FROM (
             FROM filed.{form.lower()} WHERE sys_to IS NULL AND submission_no IN (FROM earlier_filing)) AS e
         JOIN changed_record AS c

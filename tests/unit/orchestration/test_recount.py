@@ -113,7 +113,7 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
         )
         manifest = project("filed", "f05")
 
-        def noted() -> list[tuple[str, str, str, bool]]:
+        def noted() -> list[tuple[str, str, str]]:
             return con.execute("FROM build.recount ORDER BY ALL").fetchall()
 
         assert not recount.begin(con, manifest, "d", full=False)  # nothing was counted yet
@@ -125,7 +125,7 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
 
         con.execute("INSERT INTO ledger.quarantined_row VALUES (2, 4)")
         assert recount.begin(con, manifest, "d", full=False)
-        both = [("int_thing", "B", "2024-02", True), ("int_thing", "B", "2024-03", True)]
+        both = [("int_thing", "B", "2024-02"), ("int_thing", "B", "2024-03")]
         assert noted() == both
         con.execute("DELETE FROM ledger.quarantined_row")
         assert recount.begin(con, manifest, "d", full=False)
@@ -135,7 +135,7 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
 
         con.execute("UPDATE reference.run SET as_of = '2024-04-20 00:00:00'")
         assert recount.begin(con, manifest, "d", full=False)
-        assert noted() == [("int_thing", "A", "2024-02", False)]
+        assert noted() == [("int_thing", "A", "2024-02")]
         con.execute("UPDATE reference.run SET as_of = '2024-04-19 00:00:00'")
         assert not recount.begin(con, manifest, "d", full=False)  # the moment moved back
         recount.complete(con, "d", "state 3")
@@ -143,6 +143,16 @@ def test_a_killed_build_is_made_up_for_also_when_its_cause_is_gone(tmp_path: Pat
         recount.complete(con, "d", "state 4")
         con.execute("DROP TABLE intermediate.int_thing")
         assert not recount.begin(con, manifest, "d", full=False)
+
+
+def test_what_an_older_program_noted_is_read_and_brought_up_to_date(filed: duckdb.DuckDBPyConnection) -> None:
+    manifest = project("filed", "f05")
+    recount.begin(filed, manifest, "d", full=False)
+    recount.complete(filed, "d", "state")
+    filed.execute("ALTER TABLE build.recount ADD COLUMN is_filed_anew BOOLEAN")
+    filed.execute("INSERT INTO build.recount VALUES ('int_thing', 'A', '2024-01', true)")
+    assert recount.begin(filed, manifest, "d", full=False)
+    assert filed.execute("FROM build.recount").fetchall() == [("int_thing", "A", "2024-01")]
 
 
 @pytest.fixture

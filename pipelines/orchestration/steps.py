@@ -126,11 +126,11 @@ def load_form(
                 con.execute(statement)
 
             def following() -> tuple[Form, Sequence[Unread]] | None:
-                listed = (
-                    (catalogue.forms[code], unread(con, catalogue.forms[code], periods, program))
-                    for code in then
-                )
-                return next((one for one in listed if one[1]), None)
+                have_files = forms_unread(con, program)
+                for later in (catalogue.forms[code] for code in then if code in have_files):
+                    if files := unread(con, later, periods, program):
+                        return later, files
+                return None
 
             done = 0
             loading = load_batches(

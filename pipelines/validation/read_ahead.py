@@ -181,7 +181,7 @@ class Reader:
         """
         ahead, typed = self._ahead, self._typed(form)
         to_read = deque((form, batch) for batch in batches(parcels, self._batch_bytes))
-        if ahead and to_read and (ahead[0].form, ahead[0].parcels) == to_read[0]:
+        if ahead and to_read and ahead[0].form is form and ahead[0].parcels == to_read[0][1]:
             to_read.popleft()
         else:
             self._drop()

@@ -80,6 +80,8 @@ def pull(settings: Settings, progress: ProgressCallback | None = None) -> PullSu
         urls.append(official.as_uri())
     if settings.registers_dir.is_dir():
         urls.append(settings.registers_dir.as_uri())
+    if (left := _readers.pop(settings.build_database, None)) is not None:
+        left.close()  # of a run that died between two forms
     new = seen = total = 0
     with _warehouse(settings, catalogue, notes_unread=True) as con:
         for url in urls:
